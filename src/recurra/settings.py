@@ -1,0 +1,113 @@
+"""How settings are declared, validated, read and written.
+
+A settings class has one home, is frozen, checks itself when built, and is the only description of its options: the
+CLI's flags, the TOML file and the bundle's JSON are all made from it. This module never imports torch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from recurra.errors import SettingsError, nearest
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
+def settings(cls: type[T]) -> type[T]:
+    """Make ``cls`` a frozen, validated dataclass whose errors are :class:`SettingsError`."""
+    made = pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+    build: Callable[..., None] = made.__init__
+
+    def __init__(self: Any, **values: Any) -> None:  # noqa: N807 - it is the constructor
+        known = [field.name for field in dataclasses.fields(made)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                raise SettingsError(f"{cls.__name__}.{name}", f"there is no such setting. {nearest(name, known)}")
+        try:
+            build(self, **values)
+        except ValidationError as error:
+            raise _readable(cls.__name__, error) from None
+
+    made.__init__ = __init__  # type: ignore[method-assign]
+    return made
+
+
+def _readable(owner: str, error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    if first["type"] == "value_error" and isinstance(first["ctx"]["error"], SettingsError):
+        return first["ctx"]["error"]
+    where = ".".join([owner, *(str(part) for part in first["loc"])])
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    if first["type"] == "missing_argument" or first["type"] == "missing":
+        return SettingsError(where, "this setting is required, none came.")
+    return SettingsError(where, f"{rule}, got {first['input']!r}.")
+
+
+def to_dict(value: Any) -> dict[str, Any]:
+    """Settings as plain JSON values (lists, numbers, strings), nested like the classes."""
+    plain: dict[str, Any] = TypeAdapter(type(value)).dump_python(value, mode="json")
+    return plain
+
+
+def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`."""
+    nested = {
+        field.name: field.type for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+    }
+    arguments = dict(values)
+    for name, declared in nested.items():
+        if isinstance(arguments.get(name), Mapping) and dataclasses.is_dataclass(declared):
+            arguments[name] = from_dict(declared, arguments[name])  # type: ignore[arg-type]
+    return kind(**arguments)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a settings file; a syntax error names the line."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(str(path), "a settings file must exist, there is none. Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(str(path), f"a settings file must be TOML in UTF-8: {error}.") from None
+
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+@settings
+class Encoder:
+    """The recurrent stack of a model: which cell, how large, with which of the variants of :mod:`recurra.nn`."""
+
+    cell: Annotated[Literal["lstm", "gru", "rnn"], Field(description="the recurrent cell")] = "lstm"
+    hidden_size: Annotated[int, Field(ge=1, description="hidden units H of each layer")] = 128
+    layers: Annotated[int, Field(ge=1, description="recurrent layers L, one upon the other")] = 1
+    dropout: Annotated[Probability, Field(description="dropout between layers and before the head")] = 0.0
+    bidirectional: Annotated[bool, Field(description="read the context in both directions")] = False
+    peephole: Annotated[Literal["diagonal", "full"] | None, Field(description="LSTM: gates see the cell")] = None
+    candidate: Annotated[Literal["cell"] | None, Field(description="LSTM: the candidate sees only the cell")] = None
+    coupled: Annotated[bool, Field(description="LSTM: forget gate = 1 - input gate")] = False
+    gates: Annotated[
+        Literal["NIG", "NFG", "NOG", "NIAF", "NOAF", "FGR"] | None, Field(description="LSTM: an ablation of Greff 2015")
+    ] = None
+    layer_norm: Annotated[bool, Field(description="LSTM: layer norm inside the cell (Ba 2016)")] = False
+    proj_size: Annotated[int, Field(ge=0, description="LSTM: size P of the projected output, 0 for none")] = 0
+    zoneout: Annotated[
+        tuple[Probability, Probability], Field(description="LSTM: keep old h, old c with these probabilities")
+    ] = (0.0, 0.0)
+    recurrent_dropout: Annotated[Probability, Field(description="one dropout mask for all steps on h (Gal 2015)")] = 0.0
+    weight_drop: Annotated[Probability, Field(description="DropConnect on the recurrent weights (Merity 2017)")] = 0.0
+    cell_clip: Annotated[float | None, Field(gt=0, description="LSTM: clamp c to this range")] = None
+    forget_bias: Annotated[float | None, Field(description="LSTM: initial bias of the forget gate")] = None
+    chrono: Annotated[int | None, Field(ge=2, description="LSTM: chrono initialisation for this many steps")] = None
+    reset: Annotated[Literal["after", "before"], Field(description="GRU: reset gate after or before the product")] = (
+        "after"
+    )
+    nonlinearity: Annotated[Literal["tanh", "relu"], Field(description="RNN: the activation")] = "tanh"

@@ -1,0 +1,1 @@
+"""The training loop, its options, and checkpoints that survive a kill."""

@@ -1,0 +1,39 @@
+"""The options of training, their one home. This module never imports torch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from recurra.settings import settings
+
+
+@settings
+class TrainingOptions:
+    """How a model is trained; ``None`` means that the task chooses from the data."""
+
+    steps: Annotated[int | None, Field(ge=1, description="optimiser steps in all; chosen from the data if not given")] = (
+        None
+    )
+    batch_size: Annotated[int, Field(ge=1, description="examples per step")] = 128
+    epoch_steps: Annotated[
+        int | None, Field(ge=1, description="steps between two validations; default: one pass, at most 200")
+    ] = None
+    optimizer: Annotated[Literal["adamw", "adam", "sgd"], Field(description="the optimiser")] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0, description="the highest learning rate")] = 2e-3
+    momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD")] = 0.9
+    schedule: Annotated[
+        Literal["one-cycle", "cosine", "plateau", "constant"], Field(description="learning rate over the run")
+    ] = "one-cycle"
+    clip: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; longer ones are cut")] = 1.0
+    l1: Annotated[float, Field(ge=0, description="L1 penalty on the weights")] = 0.0
+    l2: Annotated[float, Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise")] = 1e-4
+    average: Annotated[
+        float, Field(ge=0, lt=1, description="decay of the moving average of the weights that is kept; 0 for none")
+    ] = 0.0
+    patience: Annotated[int | None, Field(ge=1, description="stop after this many validations without a gain")] = None
+    seed: Annotated[int, Field(ge=0, description="the same seed gives the same weights, bit for bit")] = 0
+    threads: Annotated[int | None, Field(ge=1, description="CPU threads; default: all cores")] = None
+    checkpoint_steps: Annotated[int, Field(ge=1, description="steps between two checkpoints")] = 200
+    log_steps: Annotated[int | None, Field(ge=1, description="also log every so many steps")] = None
