@@ -1,0 +1,1 @@
+"""From raw files and frames to examples: tables, series, calendars and batches of sequences."""
