@@ -13,9 +13,9 @@ from recurra.settings import settings
 class TrainingOptions:
     """How a model is trained; ``None`` means that the task chooses from the data."""
 
-    steps: Annotated[int | None, Field(ge=1, description="optimiser steps in all; chosen from the data if not given")] = (
-        None
-    )
+    steps: Annotated[
+        int | None, Field(ge=1, description="optimiser steps in all; chosen from the data if not given")
+    ] = None
     batch_size: Annotated[int, Field(ge=1, description="examples per step")] = 128
     epoch_steps: Annotated[
         int | None, Field(ge=1, description="steps between two validations; default: one pass, at most 200")

@@ -1,0 +1,48 @@
+"""The order of the data: a pure function of the seed, the pass and the position, so a resumed run needs no memory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recurra.training.randomness import mix
+
+
+class Order:
+    """Which examples make up the batch of a step.
+
+    The passes over the data follow one another as one endless stream, each in its own shuffled order, and batches are
+    cut from that stream: all are full, nothing is left out, and a batch at the seam holds the end of one pass and the
+    start of the next. Fewer examples than ``batch_size`` make one batch of all of them.
+
+    >>> order = Order(examples=5, batch_size=2, seed=0)
+    >>> sorted(torch.cat([order.batch(step) for step in range(5)]).tolist())
+    [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int) -> None:
+        self.examples = examples
+        self.batch_size = min(batch_size, examples)
+        self.seed = seed
+        self._pass = -1
+        self._shuffled = torch.empty(0, dtype=torch.int64)
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Steps until every example was seen once."""
+        return -(-self.examples // self.batch_size)
+
+    def batch(self, step: int) -> Tensor:
+        """Return the examples of one step, counted from 0: ``[B]`` int64."""
+        number, start = divmod(step * self.batch_size, self.examples)
+        head = self._permutation(number)[start : start + self.batch_size]
+        if len(head) == self.batch_size:
+            return head
+        return torch.cat([head, self._permutation(number + 1)[: self.batch_size - len(head)]])
+
+    def _permutation(self, number: int) -> Tensor:
+        if number != self._pass:
+            generator = torch.Generator().manual_seed(mix(self.seed, "order", number))
+            self._shuffled = torch.randperm(self.examples, generator=generator)
+            self._pass = number
+        return self._shuffled
