@@ -1,0 +1,194 @@
+"""What the recurrent layers share: the parameters under torch's names, and the walk over layers and directions."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import dropout
+from torch.nn.utils.rnn import PackedSequence
+
+from recurra.errors import SettingsError, ShapeError
+from recurra.nn.layout import Layout, read_layout
+from recurra.types import State
+
+
+class Recurrent(nn.Module):
+    """A stack of recurrent layers with torch's contract; a cell says its shapes, its state and its operator."""
+
+    cell: ClassVar[str]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        options: Any,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__()
+        _check_sizes(self.cell, input_size, hidden_size, num_layers, dropout)
+        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
+        self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
+        self.bidirectional, self.options = bidirectional, options
+        for layer, suffix in self._suffixes():
+            for name, shape in self._shapes(self._width_into(layer)).items():
+                self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        self.reset_parameters()
+
+    @property
+    def proj_size(self) -> int:
+        """The size P of the projected output, 0 without projection."""
+        return int(getattr(self.options, "proj_size", 0))
+
+    @property
+    def output_size(self) -> int:
+        """Features of the output: H or P, twice that in both directions."""
+        return (self.proj_size or self.hidden_size) * self._directions
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction, as in torch."""
+        names = self._shapes(self.input_size)
+        return [[getattr(self, name + suffix) for name in names] for _, suffix in self._suffixes()]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: the weights need no flat copy. Kept for code written for torch's layers."""
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw all weights uniformly from ±1/√H as torch does."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+
+    def extra_repr(self) -> str:
+        """The arguments that differ from their defaults."""
+        told: dict[str, tuple[Any, Any]] = {
+            "num_layers": (self.num_layers, 1),
+            "bias": (self.bias, True),
+            "batch_first": (self.batch_first, False),
+            "dropout": (self.dropout, 0.0),
+            "bidirectional": (self.bidirectional, False),
+        }
+        told |= {f.name: (getattr(self.options, f.name), f.default) for f in dataclasses.fields(self.options)}
+        changed = [f"{name}={value!r}" for name, (value, default) in told.items() if value != default]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
+
+    def _shapes(self, width: int) -> dict[str, tuple[int, ...]]:
+        """The parameters of one layer and direction that reads ``width`` features, in torch's order."""
+        raise NotImplementedError
+
+    def _state_sizes(self) -> tuple[int, ...]:
+        raise NotImplementedError
+
+    def _operate(
+        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
+    ) -> tuple[Tensor, Tensor | None, State]:
+        """Run the operator of one layer and direction over ``x [T, B, ·]``."""
+        raise NotImplementedError
+
+    @property
+    def _directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+    def _suffixes(self) -> list[tuple[int, str]]:
+        ends = ("", "_reverse")[: self._directions]
+        return [(layer, f"_l{layer}{end}") for layer in range(self.num_layers) for end in ends]
+
+    def _width_into(self, layer: int) -> int:
+        return self.input_size if layer == 0 else self.output_size
+
+    def _weight(self, name: str, suffix: str) -> Tensor | None:
+        weight: Tensor | None = getattr(self, name + suffix, None)
+        return weight
+
+    def _recurrent_weight(self, suffix: str) -> Tensor:
+        return dropout(getattr(self, "weight_hh" + suffix), self.options.weight_drop, self.training)
+
+    def _run(
+        self,
+        given: Tensor | PackedSequence,
+        state: State | None,
+        lengths: Tensor | Sequence[int] | None,
+        return_cells: bool = False,
+    ) -> tuple[Tensor | PackedSequence, State, Tensor | PackedSequence | None]:
+        """The output, the final state and, on request, the cell states of the last layer, in the caller's layout."""
+        x, kept, layout = read_layout(type(self).__name__, given, lengths, self.batch_first)
+        state = self._read_state(state, x, layout)
+        y, state, cells = self._layers(x, state, kept, return_cells)
+        if not layout.batched:
+            state = tuple(part.squeeze(1) for part in state)
+        return layout.restore(y), state, None if cells is None else layout.restore(cells)
+
+    def _layers(
+        self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
+    ) -> tuple[Tensor, State, Tensor | None]:
+        finals: list[State] = []
+        cells: list[Tensor] = []
+        for layer in range(self.num_layers):
+            if layer > 0:
+                x = dropout(x, self.dropout, self.training)
+            outputs: list[Tensor] = []
+            for _, suffix in self._suffixes()[layer * self._directions : (layer + 1) * self._directions]:
+                wanted = return_cells and layer == self.num_layers - 1
+                before = tuple(part[len(finals)] for part in state)
+                y, c, after = self._operate(x, before, suffix, lengths, wanted)
+                outputs.append(y)
+                finals.append(after)
+                cells += [] if c is None else [c]
+            x = _beside(outputs)
+        final = tuple(torch.stack(parts) for parts in zip(*finals, strict=True))
+        return x, final, _beside(cells) if cells else None
+
+    def _read_state(self, state: State | None, x: Tensor, layout: Layout) -> State:
+        """The parts of the state as ``[L, B, ·]`` (L counts both directions); zeros where there is none."""
+        L, B = self.num_layers * self._directions, x.shape[1]
+        expected = [(L, B, size) for size in self._state_sizes()]
+        if state is None:
+            return tuple(x.new_zeros(shape) for shape in expected)
+        if not layout.batched:
+            state = tuple(part.unsqueeze(1) if part.dim() == 2 else part for part in state)
+        if [tuple(part.shape) for part in state] != expected:
+            raise ShapeError(
+                f"{type(self).__name__}.hx", f"must be {expected}, got {[tuple(part.shape) for part in state]}."
+            )
+        return state
+
+    def _one_step(self, x_t: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """One step over ``x_t [B, D]`` or ``[D]``."""
+        where = f"{type(self).__name__}.step"
+        if self.bidirectional:
+            raise SettingsError(where, "needs one direction: the backward one starts at the end. Call the layer.")
+        if x_t.dim() not in (1, 2):
+            raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
+        layout = Layout(False, batched=x_t.dim() == 2)
+        x = x_t[None] if layout.batched else x_t[None, None]
+        y, final, _ = self._layers(x, self._read_state(state, x, layout), None, False)
+        if layout.batched:
+            return y[0], final
+        return y[0, 0], tuple(part.squeeze(1) for part in final)
+
+
+def _beside(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+
+def _check_sizes(cell: str, input_size: int, hidden_size: int, num_layers: int, dropout: float) -> None:
+    for name, size in (("input_size", input_size), ("hidden_size", hidden_size), ("num_layers", num_layers)):
+        if size < 1:
+            raise SettingsError(f"{cell}.{name}", f"must be at least 1, got {size}.")
+    if not 0 <= dropout <= 1:
+        raise SettingsError(f"{cell}.dropout", f"a probability must be at least 0 and at most 1, got {dropout}.")
+    if dropout and num_layers == 1:
+        warnings.warn(f"dropout={dropout} has no effect: it acts between layers, and there is one.", stacklevel=4)

@@ -1,0 +1,44 @@
+"""Checks that every operator makes, and the choice of its kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from recurra.errors import SettingsError, ShapeError, nearest
+from recurra.types import State
+
+Kernel: TypeAlias = Literal["reference", "aten"]
+
+
+def check_probability(where: str, value: float) -> None:
+    """Refuse what is not in ``[0, 1)``."""
+    if not 0 <= value < 1:
+        raise SettingsError(where, f"a probability must be at least 0 and below 1, got {value}.")
+
+
+def check_sequence(op: str, x: Tensor, state: State, weight: Tensor, state_sizes: Sequence[int]) -> None:
+    """Refuse an ``x [T, B, D]`` or a state ``[B, ·]`` that does not fit ``weight [G, D]``."""
+    D = weight.shape[1]
+    if x.dim() != 3 or x.shape[2] != D:
+        raise ShapeError(f"{op}.x", f"must be [T, B, {D}], got {list(x.shape)}.")
+    if x.dtype != weight.dtype:
+        raise ShapeError(f"{op}.x", f"must have the weights' dtype {weight.dtype}, got {x.dtype}. Convert one of them.")
+    expected = [(x.shape[1], size) for size in state_sizes]
+    if [tuple(part.shape) for part in state] != expected:
+        raise ShapeError(f"{op}.state", f"must be {expected}, got {[tuple(part.shape) for part in state]}.")
+    if any(part.dtype != x.dtype for part in state):
+        raise ShapeError(f"{op}.state", f"must have the dtype of x, {x.dtype}, got {[part.dtype for part in state]}.")
+
+
+def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, plain: bool) -> Kernel:
+    """The fused kernel where it computes the form at hand, else the reference; ``kernel`` forces one."""
+    if kernel is None:
+        return "aten" if plain and x.numel() else "reference"
+    if kernel not in ("reference", "aten"):
+        raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, ('reference', 'aten'))}")
+    if kernel == "aten" and not plain:
+        raise SettingsError(f"{op}.kernel", "'aten' computes the plain form only. Use 'reference' for this one.")
+    return kernel
