@@ -14,7 +14,7 @@ from recurra.data.covariates import code_texts
 from recurra.data.frequency import MICROSECONDS, MONTHS, Frequency, adopt_day, infer_frequency
 from recurra.data.numbers import is_missing
 from recurra.data.tables import Table
-from recurra.data.times import Ints, Times, check_zone, parse_times, to_utc
+from recurra.data.times import Ints, Times, check_zone, local_dates, parse_times, to_utc
 from recurra.errors import DataError
 
 Flags = NDArray[np.bool_]
@@ -80,13 +80,17 @@ def build_grid(table: Table, columns: Columns, reading: Reading, frequency: Freq
     """
     if reading.time_zone is not None:
         check_zone(reading.time_zone)
-    stamps = parse_times(table.column(columns.time), table, time_format=reading.time_format)
+    whole_days = frequency is None or not frequency.sub_daily
+    stamps = parse_times(table.column(columns.time), table, time_format=reading.time_format, whole_days=whole_days)
     names, owner = _series_of_rows(table, columns)
     order = np.argsort(owner, kind="stable")
     rows = _Rows(table, columns, names, owner[order], order, stamps.time[order], stamps.local, stamps.time[order])
     if reading.time_zone is not None and stamps.local:
         moved = to_utc(rows.time, reading.time_zone, rows.begins, rows.where)
         rows = replace(rows, time=moved, local=False)
+    elif reading.time_zone is not None and whole_days and stamps.time.dtype.kind == "M":
+        dates = local_dates(rows.time, reading.time_zone)
+        rows = rows if dates is None else replace(rows, time=dates)
     rows, notices = _in_time_order(rows, reading.sort)
     frequency = _settle_frequency(rows, reading, frequency)
     return _place(rows, frequency, reading, notices)
@@ -211,14 +215,16 @@ def _settle_frequency(rows: _Rows, reading: Reading, frequency: Frequency | None
     where = rows.table.where(column=rows.columns.time)
     if frequency is None and reading.frequency is not None:
         frequency = adopt_day(Frequency.parse(reading.frequency), rows.time)
+    if frequency is None and _compact_dates(rows.time):
+        raise DataError(
+            rows.where(0), f"integers must count steps, {rows.say(0)} looks like a date. Use --time-format %Y%m%d."
+        )
     if frequency is None:
         frequency = infer_frequency(rows.time, rows.starts, rows.names, where)
     integers = rows.time.dtype.kind != "M"
     if integers != (frequency.unit == "step"):
         came = "integers" if integers else "dates"
-        raise DataError(
-            where, f"the frequency is {frequency}, time stamps must suit it, {came} came. Change one of them."
-        )
+        raise DataError(where, f"time stamps must suit the frequency {frequency}, {came} came. Change one of them.")
     return frequency
 
 
@@ -263,7 +269,7 @@ def _judge_gaps(rows: _Rows, frequency: Frequency, reading: Reading, position: I
             zone = "The clocks went back there, but the rows do not show it: leave --time-zone out."
         raise DataError(
             rows.where(place),
-            f"no step of {frequency} may be missing{rows.of_series(place)}, {rows.say(place)} came after "
+            f"rows{rows.of_series(place)} must follow each other every {frequency}, {rows.say(place)} came after "
             f"{rows.say(place - 1)} ({missing:,} missing in {count_of(len(places), 'gap')} of {series} series). "
             f"{zone + ' Or use' if zone else 'Use'} --fill forward, linear, zero or mask.",
         )
@@ -273,9 +279,7 @@ def _judge_gaps(rows: _Rows, frequency: Frequency, reading: Reading, position: I
 
 def _irregular(rows: _Rows, frequency: Frequency, place: int) -> DataError:
     remedy = "Correct it, or bring the series to a regular step first."
-    if rows.time.dtype.kind != "M" and _compact_dates(rows.time):
-        remedy = "These integers look like dates: use --time-format %Y%m%d."
-    elif rows.time.dtype.kind == "M" and not frequency.sub_daily and frequency.unit not in MONTHS:
+    if rows.time.dtype.kind == "M" and not frequency.sub_daily and frequency.unit not in MONTHS:
         remedy = "If these are days of a place with daylight saving, use --time-zone; else correct it."
     return DataError(
         rows.where(place),
@@ -285,6 +289,9 @@ def _irregular(rows: _Rows, frequency: Frequency, place: int) -> DataError:
 
 
 def _compact_dates(numbers: Times) -> bool:
+    """Integers such as 20120131, all of them."""
+    if numbers.dtype.kind == "M":
+        return False
     month, day = numbers.astype(np.int64) // 100 % 100, numbers.astype(np.int64) % 100
     year = numbers.astype(np.int64) // 10_000
     fine = (year >= 1600) & (year <= 2200) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)

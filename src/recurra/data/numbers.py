@@ -101,15 +101,26 @@ def _broken(values: pl.Series, bad: Flags, table: Table, decimal: str) -> DataEr
     where = table.where(row, values.name)
     text = values[row]
     if decimal == "." and re.match(_COMMA_NUMBER, text):
-        if not try_numbers(values, ",")[1].any():
-            return DataError(where, f"numbers are written with a decimal comma, such as {text!r}. Use --decimal ','.")
-        return DataError(
-            where,
-            f"all numbers must have the same decimal sign, {text!r} came among numbers with a point. "
-            "Write a point here, or remove the comma if it separates thousands.",
-        )
+        return _comma(values, bad, table)
     more = f" ({count} such cells in all)" if count > 1 else ""
     return DataError(where, f"a number must come, {text!r} did{more}. {explain(text, decimal)}")
+
+
+def _comma(values: pl.Series, bad: Flags, table: Table) -> DataError:
+    """A decimal comma: throughout (say how to read it), or mixed with points (name one of the rarer kind)."""
+    pointed = try_numbers(values, ",")[1]
+    if not pointed.any():
+        row = int(np.flatnonzero(bad)[0])
+        return DataError(
+            table.where(row, values.name),
+            f"numbers are written with a decimal comma, such as {values[row]!r}. Use --decimal ','.",
+        )
+    row = int(np.flatnonzero(bad if bad.sum() <= pointed.sum() else pointed)[0])
+    return DataError(
+        table.where(row, values.name),
+        f"all numbers must have the same decimal sign, {values[row]!r} came among numbers with another. Write it like "
+        "the others, and without separators of thousands; if they have a comma, use --decimal ','.",
+    )
 
 
 def explain(text: str, decimal: str = ".") -> str:

@@ -212,7 +212,7 @@ class _CovariateReader:
         return np.stack(values, axis=1) if values else np.zeros((len(self.grid.names), 0))
 
     def _read(self, role: str, names: tuple[str, ...]) -> list[tuple[str, Floats]]:
-        known = None if self.known is None else {covariate.name: covariate for covariate in self.known[role]}
+        known = None if self.known is None else {covariate.name: covariate for covariate in self.known.get(role, ())}
         learned, columns = [], []
         for name in names:
             column = self.table.column(name)

@@ -91,8 +91,8 @@ class SeriesSet:
 
     def until(self, time: np.datetime64 | int) -> SeriesSet:
         """Hide the history later than ``time``."""
-        late = np.add.reduceat((self.in_history & (self.time > time)).astype(np.int64), self.starts[:-1])
-        return self._hide(self.observed - late)
+        late = self.in_history & (self.time > time)
+        return self._hide(self.observed - np.bincount(self.owner[late], minlength=len(self)))
 
     def history(self, steps: int) -> SeriesSet:
         """Only the last ``steps`` of each history (or all there are), and the known future after them."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import os
-import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,9 +20,11 @@ from numpy.typing import NDArray
 from recurra.data.delimited import read_delimited
 from recurra.data.json_lines import read_json_lines
 from recurra.errors import DataError, nearest
+from recurra.files import atomic_path
 
 Source: TypeAlias = "str | Path | IntoDataFrame | Table"
 DELIMITED = {".csv": ",", ".tsv": "\t"}
+FRAME = "DataFrame"
 JSON_LINES = (".jsonl", ".ndjson")
 READABLE = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
@@ -65,7 +65,10 @@ class Table:
     def column(self, name: str) -> pl.Series:
         """One column; an unknown name is a :class:`DataError` with the nearest one."""
         if name not in self.frame.columns:
-            raise DataError(self.where(column=name), f"there is no such column. {nearest(name, self.frame.columns)}")
+            hint = "".join(f" Note: {notice}." for notice in self.notices if self.source == FRAME)
+            alike = [known for known in self.frame.columns if known.lower() == name.strip().lower()]
+            known = f"Did you mean {alike[0]!r}?" if alike else nearest(name, self.frame.columns)
+            raise DataError(self.where(column=name), f"there is no such column. {known}{hint}")
         return self.frame[name]
 
     def __len__(self) -> int:
@@ -139,20 +142,35 @@ def _take_frame(source: Any) -> Table:
     if isinstance(source, pl.LazyFrame):
         source = source.collect()
     if isinstance(source, dict):
-        source = pl.DataFrame(source)
+        source = _from_columns(source)
     try:
         frame = nw.from_native(source, eager_only=True)
     except TypeError:
         kind = type(source).__name__
-        raise DataError("DataFrame", f"data must be a path or a data frame, {kind} came. Pass one of these.") from None
+        raise DataError(FRAME, f"data must be a path or a data frame, {kind} came. Pass one of these.") from None
     index = getattr(getattr(source, "index", None), "name", None)
     if index is not None:
         notices = (f"the frame's index {index!r} is not a column and was left out; use reset_index() to keep it",)
     try:
         columns = frame.to_polars()
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError("DataFrame", f"columns must have text names and plain types: {error}. Change them.") from None
-    return _with_rows(Table(columns, "DataFrame", _hash_frame(columns), notices=notices))
+        raise DataError(FRAME, f"columns must have text names and plain types: {error}. Change them.") from None
+    return _with_rows(Table(columns, FRAME, _hash_frame(columns), notices=notices))
+
+
+def _from_columns(columns: dict[str, Any]) -> pl.DataFrame:
+    """A frame of lists or arrays; whole numbers among decimal ones are fine, other mixtures are not."""
+    try:
+        return pl.DataFrame({name: _decimal_if_any(values) for name, values in columns.items()})
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(FRAME, f"columns must be equally long lists of one type: {reason}. Change them.") from None
+
+
+def _decimal_if_any(values: Any) -> Any:
+    if not isinstance(values, list) or not {int, float} <= {type(value) for value in values}:
+        return values
+    return [float(value) if type(value) is int else value for value in values]
 
 
 def _with_rows(table: Table) -> Table:
@@ -168,7 +186,7 @@ def _hash_frame(frame: pl.DataFrame) -> str:
         try:
             digest.update(frame.slice(start, 100_000).write_ndjson().encode())
         except pl.exceptions.PolarsError as error:
-            raise DataError("DataFrame", f"columns must have plain types: {error}. Leave the others out.") from None
+            raise DataError(FRAME, f"columns must have plain types: {error}. Leave the others out.") from None
     return digest.hexdigest()
 
 
@@ -182,7 +200,7 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, IO[bytes]], None]] = {
 def write_table(frame: pl.DataFrame, path: Path) -> None:
     """Write ``.csv``, ``.jsonl`` or ``.parquet`` whole or not at all; an older file is replaced at the last moment.
 
-    Raises :class:`DataError` for another suffix or a folder that is not there.
+    Raises :class:`DataError` for another suffix, or where there is no folder.
 
     >>> write_table(pl.DataFrame({"x": [1]}), Path("x.xlsx"))
     Traceback (most recent call last):
@@ -193,25 +211,7 @@ def write_table(frame: pl.DataFrame, path: Path) -> None:
     if write is None:
         known = ", ".join(_WRITERS)
         raise DataError(str(path), f"a table is written as {known}, got {path.suffix!r}. Change the suffix.")
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise DataError(
-            str(path), f"the folder must be writable: {error.strerror}. Make it, or change the path."
-        ) from None
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(frame, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; a result is an ordinary one
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    if not path.parent.is_dir():
+        raise DataError(str(path), "the folder must exist, there is none. Make it, or change the path.")
+    with atomic_path(path) as unfinished, open(unfinished, "wb") as file:
+        write(frame, file)

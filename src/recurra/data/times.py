@@ -45,10 +45,11 @@ class Stamps:
     """Times without a zone, which may stand for local time."""
 
 
-def parse_times(values: pl.Series, table: Table, *, time_format: str | None = None) -> Stamps:
+def parse_times(values: pl.Series, table: Table, *, time_format: str | None = None, whole_days: bool = True) -> Stamps:
     """The times of a column: ISO dates and datetimes with or without zone, months, quarters, integers, slashed dates.
 
-    Times with a zone are converted to UTC; those without are taken as they are (:func:`to_utc` is for these).
+    Times with a zone are converted to UTC, or with ``whole_days`` to the dates as written if all of them are midnights;
+    those without a zone are taken as they are (:func:`to_utc` is for these).
     ``1/2/1981`` is read only if the whole column leaves one order of day and month. Raises :class:`DataError` for
     mixed or unknown forms, which names the row.
 
@@ -60,11 +61,11 @@ def parse_times(values: pl.Series, table: Table, *, time_format: str | None = No
     if values.dtype == pl.Categorical or values.dtype == pl.Enum:
         values = values.cast(pl.String)
     _refuse_missing(values, table)
+    if time_format is not None and (values.dtype == pl.String or values.dtype.is_integer()):
+        return _by_format(values.cast(pl.String), table, time_format)
     if values.dtype != pl.String:
-        return _native(values, table)
-    if time_format is not None:
-        return _by_format(values, table, time_format)
-    return _recognise(values, table)
+        return _native(values, table, whole_days)
+    return _recognise(values, table, whole_days)
 
 
 def check_zone(time_zone: str) -> None:
@@ -86,7 +87,7 @@ def _refuse_missing(values: pl.Series, table: Table) -> None:
         )
 
 
-def _native(values: pl.Series, table: Table) -> Stamps:
+def _native(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
     kind = values.dtype
     if kind.is_integer():
         return Stamps(values.cast(pl.Int64).to_numpy(), local=False)
@@ -94,8 +95,9 @@ def _native(values: pl.Series, table: Table) -> Stamps:
         return Stamps(values.cast(pl.Datetime("us")).to_numpy(), local=False)
     if isinstance(kind, pl.Datetime):
         aware = kind.time_zone is not None
-        if aware and _all_midnight(local := values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()):
-            return Stamps(local, local=False)
+        written = values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
+        if aware and whole_days and _all_midnight(written):
+            return Stamps(written, local=False)
         naive = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if aware else values
         return Stamps(naive.cast(pl.Datetime("us")).to_numpy(), local=not aware)
     raise DataError(
@@ -108,7 +110,7 @@ def _all_midnight(times: NDArray[np.datetime64]) -> bool:
     return bool((times == times.astype("datetime64[D]")).all())
 
 
-def _recognise(values: pl.Series, table: Table) -> Stamps:
+def _recognise(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
     texts = values.str.strip_chars()
     first = texts[0]
     family = next((name for name, form in _FAMILIES.items() if re.match(form, first, re.ASCII)), None)
@@ -124,7 +126,7 @@ def _recognise(values: pl.Series, table: Table) -> Stamps:
         return Stamps(parts["integer"].cast(pl.Int64).to_numpy(), local=False)
     if family == "slashed":
         parts = _settle_order(parts, texts, values.name, table)
-    return _assemble(parts, texts, values.name, table)
+    return _assemble(parts, texts, values.name, table, whole_days)
 
 
 def _guess_format(text: str) -> str:
@@ -176,7 +178,7 @@ def _settle_order(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table
     return parts.with_columns(day=day, month=month)
 
 
-def _assemble(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table) -> Stamps:
+def _assemble(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table, whole_days: bool) -> Stamps:
     """Put year, month, day, clock and zone together; what the calendar does not have is an error."""
 
     def number(part: str, default: int) -> Ints:
@@ -206,7 +208,7 @@ def _assemble(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table) ->
     if "zone" not in parts.columns or parts["zone"][0] is None:
         has_clock = "hour" in parts.columns and parts["hour"][0] is not None
         return Stamps(written, local=has_clock)
-    if _all_midnight(written):  # days of a place: the date as written counts, whatever the offset
+    if whole_days and _all_midnight(written):  # days of a place: the date counts, whatever the offset
         return Stamps(written, local=False)
     return Stamps(written - _offsets(parts["zone"]).astype("timedelta64[m]"), local=False)
 
@@ -250,6 +252,13 @@ def _by_format(values: pl.Series, table: Table, time_format: str) -> Stamps:
     )
     has_clock = any(code in time_format for code in ("%H", "%I", "%X", "%c", "%T"))
     return Stamps(codes["stamp"].to_numpy(), local=has_clock and not aware)
+
+
+def local_dates(time: Times, time_zone: str) -> Times | None:
+    """The dates that times in UTC are in a time zone, if all of them are midnights there; else None."""
+    utc = pl.Series(time).cast(pl.Datetime("us", "UTC"))
+    local: Times = utc.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).to_numpy()
+    return local if _all_midnight(local) else None
 
 
 def to_utc(local: NDArray[np.datetime64], time_zone: str, begins: NDArray[np.bool_], where: Where) -> Times:
