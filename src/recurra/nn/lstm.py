@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, lstm
+from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, lstm, stack
 from recurra.ops.lstm.options import Ablation
 from recurra.types import State
 
@@ -185,6 +185,10 @@ class LSTM(Recurrent):
             norm_cell=self._weight("norm_cell", suffix),
             norm_cell_bias=self._weight("norm_cell_bias", suffix),
         )
+
+    def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
+        weights = self._flat_weights
+        return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool

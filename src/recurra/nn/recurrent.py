@@ -22,6 +22,7 @@ class Recurrent(nn.Module):
     """A stack of recurrent layers with torch's contract; a cell says its shapes, its state and its operator."""
 
     cell: ClassVar[str]
+    weight_ih_l0: Tensor
 
     def __init__(
         self,
@@ -41,9 +42,14 @@ class Recurrent(nn.Module):
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         self.bias, self.batch_first, self.dropout = bias, batch_first, float(dropout)
         self.bidirectional, self.options = bidirectional, options
-        for layer, suffix in self._suffixes():
-            for name, shape in self._shapes(self._width_into(layer)).items():
-                self.register_parameter(name + suffix, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        shapes = {
+            name + suffix: shape
+            for layer, suffix in self._suffixes()
+            for name, shape in self._shapes(self._width_into(layer)).items()
+        }
+        for name, shape in shapes.items():
+            self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        self._names = list(shapes)
         self.reset_parameters()
 
     @property
@@ -92,11 +98,19 @@ class Recurrent(nn.Module):
     def _state_sizes(self) -> tuple[int, ...]:
         raise NotImplementedError
 
+    def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
+        """Run torch's fused kernel over all layers at once, in the plain form."""
+        raise NotImplementedError
+
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
     ) -> tuple[Tensor, Tensor | None, State]:
         """Run the operator of one layer and direction over ``x [T, B, ·]``."""
         raise NotImplementedError
+
+    @property
+    def _flat_weights(self) -> list[Tensor]:
+        return [getattr(self, name) for name in self._names]
 
     @property
     def _directions(self) -> int:
@@ -126,10 +140,19 @@ class Recurrent(nn.Module):
         """The output, the final state and, on request, the cell states of the last layer, in the caller's layout."""
         x, kept, layout = read_layout(type(self).__name__, given, lengths, self.batch_first)
         state = self._read_state(state, x, layout)
-        y, state, cells = self._layers(x, state, kept, return_cells)
+        y, state, cells = self._compute(x, state, kept, return_cells)
         if not layout.batched:
             state = tuple(part.squeeze(1) for part in state)
         return layout.restore(y), state, None if cells is None else layout.restore(cells)
+
+    def _compute(
+        self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """All plain layers of full sequences in one fused call; everything else layer by layer."""
+        masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
+        if lengths is None and self.options.plain and not (masked or return_cells) and x.numel():
+            return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
+        return self._layers(x, state, lengths, return_cells)
 
     def _layers(
         self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
@@ -152,7 +175,12 @@ class Recurrent(nn.Module):
         return x, final, _beside(cells) if cells else None
 
     def _read_state(self, state: State | None, x: Tensor, layout: Layout) -> State:
-        """The parts of the state as ``[L, B, ·]`` (L counts both directions); zeros where there is none."""
+        """The parts of the state as ``[L, B, ·]`` (L counts both directions), zeros if none came; it is checked."""
+        where, weight = type(self).__name__, self.weight_ih_l0
+        if x.shape[2] != self.input_size:
+            raise ShapeError(f"{where}.input", f"must have {self.input_size} features, got {list(x.shape)}.")
+        if x.dtype != weight.dtype:
+            raise ShapeError(f"{where}.input", f"must have the weights' {weight.dtype}, got {x.dtype}. Convert one.")
         L, B = self.num_layers * self._directions, x.shape[1]
         expected = [(L, B, size) for size in self._state_sizes()]
         if state is None:
@@ -160,9 +188,9 @@ class Recurrent(nn.Module):
         if not layout.batched:
             state = tuple(part.unsqueeze(1) if part.dim() == 2 else part for part in state)
         if [tuple(part.shape) for part in state] != expected:
-            raise ShapeError(
-                f"{type(self).__name__}.hx", f"must be {expected}, got {[tuple(part.shape) for part in state]}."
-            )
+            raise ShapeError(f"{where}.hx", f"must be {expected}, got {[tuple(part.shape) for part in state]}.")
+        if any(part.dtype != x.dtype for part in state):
+            raise ShapeError(f"{where}.hx", f"must be {x.dtype}, got {[part.dtype for part in state]}.")
         return state
 
     def _one_step(self, x_t: Tensor, state: State | None) -> tuple[Tensor, State]:
@@ -174,7 +202,7 @@ class Recurrent(nn.Module):
             raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
         layout = Layout(False, batched=x_t.dim() == 2)
         x = x_t[None] if layout.batched else x_t[None, None]
-        y, final, _ = self._layers(x, self._read_state(state, x, layout), None, False)
+        y, final, _ = self._compute(x, self._read_state(state, x, layout), None, False)
         if layout.batched:
             return y[0], final
         return y[0, 0], tuple(part.squeeze(1) for part in final)

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.rnn import RNNOptions, RNNWeights, rnn
+from recurra.ops.rnn import RNNOptions, RNNWeights, rnn, stack
 from recurra.ops.scan import dropout_mask
 from recurra.types import State
 
@@ -82,6 +82,10 @@ class RNN(Recurrent):
 
     def _state_sizes(self) -> tuple[int, ...]:
         return (self.hidden_size,)
+
+    def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
+        weights = self._flat_weights
+        return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional, options=self.options)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool

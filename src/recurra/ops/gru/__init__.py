@@ -8,13 +8,14 @@ from torch import Tensor
 
 from recurra.errors import ShapeError
 from recurra.ops.gru import aten, reference
+from recurra.ops.gru.aten import stack
 from recurra.ops.gru.options import GRUOptions, GRUWeights
 from recurra.ops.gru.reference import GATES
 from recurra.ops.scan import check_sequence, choose_kernel, reverse_in_time, valid_lengths, zero_padding
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
-__all__ = ["GATES", "GRUOptions", "GRUWeights", "gru"]
+__all__ = ["GATES", "GRUOptions", "GRUWeights", "gru", "stack"]
 
 
 def gru(

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from recurra.errors import ShapeError
 from recurra.ops.lstm import aten, reference
+from recurra.ops.lstm.aten import stack
 from recurra.ops.lstm.options import GATES, LSTMOptions
 from recurra.ops.lstm.weights import LSTMNoise, LSTMWeights
 from recurra.ops.scan import check_sequence, choose_kernel, reverse_in_time, valid_lengths, zero_padding
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
-__all__ = ["GATES", "LSTMNoise", "LSTMOptions", "LSTMWeights", "lstm"]
+__all__ = ["GATES", "LSTMNoise", "LSTMOptions", "LSTMWeights", "lstm", "stack"]
 
 
 def lstm(

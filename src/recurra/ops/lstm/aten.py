@@ -33,14 +33,23 @@ def _freezing(x: Tensor, state: State, weights: LSTMWeights, lengths: Tensor) ->
 
 
 def _fused(x: Tensor, state: State, w_input: Tensor, weights: LSTMWeights) -> tuple[Tensor, Tensor, Tensor]:
-    parameters = [w_input, weights.recurrent]
-    if weights.bias_input is not None and weights.bias_recurrent is not None:
-        parameters += [weights.bias_input, weights.bias_recurrent]
-    if weights.projection is not None:
-        parameters.append(weights.projection)
-    has_bias = weights.bias_input is not None
-    # train=True: without it cuDNN refuses the backward pass of a model in eval mode. There is no dropout in here.
-    y, h, c = torch._VF.lstm(
-        x, (state[0][None], state[1][None]), parameters, has_bias, 1, 0.0, torch.is_grad_enabled(), False, False
-    )
+    given = (w_input, weights.recurrent, weights.bias_input, weights.bias_recurrent, weights.projection)
+    parameters = [weight for weight in given if weight is not None]
+    y, (h, c) = stack(x, (state[0][None], state[1][None]), parameters, weights.bias_input is not None)
     return y, h[0], c[0]
+
+
+def stack(
+    x: Tensor,
+    state: State,
+    parameters: list[Tensor],
+    bias: bool,
+    num_layers: int = 1,
+    dropout: float = 0.0,
+    bidirectional: bool = False,
+) -> tuple[Tensor, State]:
+    """All plain layers in one call: ``x [T, B, D]``, the state's parts ``[L, B, ·]``, the weights in torch's order."""
+    # train is not for dropout only: cuDNN refuses the backward pass without it, in a model in eval mode too.
+    train = torch.is_grad_enabled() or dropout > 0
+    y, h, c = torch._VF.lstm(x, state, parameters, bias, num_layers, dropout, train, bidirectional, False)
+    return y, (h, c)

@@ -8,13 +8,14 @@ from torch import Tensor
 
 from recurra.errors import ShapeError
 from recurra.ops.rnn import aten, reference
+from recurra.ops.rnn.aten import stack
 from recurra.ops.rnn.options import RNNOptions, RNNWeights
 from recurra.ops.rnn.reference import GATES
 from recurra.ops.scan import check_sequence, choose_kernel, reverse_in_time, valid_lengths, zero_padding
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
-__all__ = ["GATES", "RNNOptions", "RNNWeights", "rnn"]
+__all__ = ["GATES", "RNNOptions", "RNNWeights", "rnn", "stack"]
 
 
 def rnn(

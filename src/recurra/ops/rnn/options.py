@@ -30,6 +30,11 @@ class RNNOptions:
         check_probability("RNN.recurrent_dropout", self.recurrent_dropout)
         check_probability("RNN.weight_drop", self.weight_drop)
 
+    @property
+    def plain(self) -> bool:
+        """Whether this is torch's own RNN once the masks are drawn: always."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class RNNWeights:
