@@ -93,6 +93,12 @@ def test_one_row_tells_no_frequency() -> None:
         Frequency.parse("hhour")
 
 
+@pytest.mark.parametrize("text", ["", "0 days", "month (day 32)", "month (day 0)", "hour (day 3)", "9" * 30 + " days"])
+def test_no_frequency(text: str) -> None:
+    with pytest.raises(SettingsError, match="a frequency reads like"):
+        Frequency.parse(text)
+
+
 @settings(deadline=None)
 @given(frequency=FREQUENCIES)
 def test_calendar_features_have_their_names_and_range(frequency: Frequency) -> None:

@@ -314,6 +314,12 @@ def test_few_numbers_among_texts_are_categories_with_a_notice() -> None:
     assert series.notices == ("column 'c' is read as categories; 25% of them look like numbers",)
 
 
+def test_rows_without_a_series_are_refused() -> None:
+    for missing in (None, ""):
+        with pytest.raises(DataError, match="row 2, column 'id'"):
+            read({"id": ["a", missing, "a"], "t": [1, 2, 3], "y": [1.0, 2, 3]}, series="id")
+
+
 # Real data
 
 

@@ -102,6 +102,10 @@ def test_a_lost_index_is_said() -> None:
         ('{"x": NaN}', "no NaN"),
         ("[1]", "line 2"),
         ("", "line 2"),
+        ('{"x": "\\ud800"}', "line 2"),
+        ('{"x": ' + "[" * 100_000 + "}", "line 2"),
+        ('{"x": ' + "1" * 5000 + "}", "line 2"),
+        ('{"x": [0]}', "line 2, column 'x'"),
     ],
 )
 def test_damaged_json_lines(line: str, says: str, tmp_path: Path) -> None:
@@ -133,6 +137,17 @@ def test_an_absent_file_and_column_are_said(tmp_path: Path) -> None:
         read_table({"demand": [1]}).column("Demand")
     with pytest.raises(DataError, match="int came"):
         read_table(3)  # type: ignore[arg-type]
+
+
+def test_lists_and_whole_numbers_in_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"x": [1, 2.5], "y": 1}\n{"x": [], "y": 2.5}\n{"y": null}\n{"x": [3]}\n')
+    frame = read_table(path).frame
+    assert frame["x"].to_list() == [[1.0, 2.5], [], None, [3.0]]
+    assert frame["y"].to_list() == [1.0, 2.5, None, None]
+    path.write_text('{"x": [1]}\n{"x": ["a"]}\n')
+    with pytest.raises(DataError, match="line 2, column 'x'"):
+        read_table(path)
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 UNITS = (*MICROSECONDS, "business day", *MONTHS, "step")
 _DAY = MICROSECONDS["day"]
 _LAST_DAY = 31
+_MOST = 1_000_000_000
 _TEXT = re.compile(r"(?:(\d+) )?([a-z ]+?)s?(?: \((?:day (\d+)|last day)\))?")
 
 
@@ -49,12 +50,13 @@ class Frequency:
         """
         found = _TEXT.fullmatch(text.strip().lower())
         unit = "" if found is None else found[2].strip()
-        if found is None or unit not in UNITS or found[1] == "0":
+        day = _LAST_DAY if "last day" in text.lower() else int((found and found[3]) or 1)
+        fits = day <= (_LAST_DAY if unit in MONTHS else 1) and day >= 1
+        if found is None or unit not in UNITS or not 1 <= int(found[1] or 1) <= _MOST or not fits:
             raise SettingsError(
                 "Reading.frequency",
                 f"a frequency reads like '30 minutes' or 'month', got {text!r}. {nearest(unit, UNITS)}",
             )
-        day = _LAST_DAY if "last day" in text.lower() else int(found[3] or 1)
         return cls(int(found[1] or 1), unit, day)
 
     def __str__(self) -> str:

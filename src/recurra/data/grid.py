@@ -130,8 +130,9 @@ def _series_of_rows(table: Table, columns: Columns) -> tuple[tuple[str, ...], In
     if columns.series is None:
         return ("",), np.zeros(len(table), dtype=np.int64)
     texts = table.column(columns.series).cast(pl.String)
-    missing = is_missing(texts) if table.frame[columns.series].dtype != pl.String else (texts == "").to_numpy()
-    missing = missing | texts.is_null().to_numpy()
+    missing = (
+        is_missing(texts) if table.frame[columns.series].dtype != pl.String else (texts.fill_null("") == "").to_numpy()
+    )
     if missing.any():
         raise DataError(
             table.where(int(np.flatnonzero(missing)[0]), columns.series),
@@ -273,7 +274,7 @@ def _judge_gaps(rows: _Rows, frequency: Frequency, reading: Reading, position: I
             f"{rows.say(place - 1)} ({missing:,} missing in {count_of(len(places), 'gap')} of {series} series). "
             f"{zone + ' Or use' if zone else 'Use'} --fill forward, linear, zero or mask.",
         )
-    how = {"mask": "left out of the loss", "zero": "filled with zero"}.get(reading.fill, f"filled {reading.fill}")
+    how = {"mask": "left out of the loss", "zero": "filled with zero"}.get(reading.fill, f"filled ({reading.fill})")
     return f"{count_of(missing, 'missing step')} in {count_of(len(places), 'gap')} of {series} series: {how}"
 
 

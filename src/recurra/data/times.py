@@ -31,6 +31,19 @@ _FAMILIES = {
     "slashed": r"^(?P<first>\d{1,2})(?P<mark>[-/.])(?P<second_part>\d{1,2})(?P<mark2>[-/.])(?P<year>\d{4})"
     rf"{_CLOCK}?(?P<half> ?[AaPp][Mm])?$",
 }
+_USUAL: tuple[str, ...] = (
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+    "%d-%m-%y",
+    "%b %Y",
+    "%B %Y",
+    "%b-%y",
+    "%m/%Y",
+    "%d %b %Y",
+    "%d-%b-%Y",
+)
+_USUAL += ("%d-%b-%y", "%d%b%Y", "%b %d, %Y", "%B %d, %Y", "%Y%m%dT%H", "%Y%m%dT%H%M", "%Y%m%dT%H%M%S", "%Y%m%d %H:%M")
 _SAME_SIGN = ("mark", "mark2", "gap")
 _SAME_PARTS = ("zone", "day", "hour", "second", "half")
 
@@ -118,7 +131,7 @@ def _recognise(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
         raise DataError(
             table.where(0, values.name),
             f"a time stamp such as 2012-01-31, 2012-01-31T18:30:00Z or an integer must come, {first!r} did. "
-            f"Say how it is written: --time-format '{_guess_format(first)}' (strptime).",
+            f"Say how it is written, such as --time-format '{_guess_format(first)}' (strptime).",
         )
     parts = _extract(texts, family)
     _same_form(parts, texts, family, values.name, table)
@@ -130,9 +143,14 @@ def _recognise(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
 
 
 def _guess_format(text: str) -> str:
-    if re.match(r"^\d{1,2}[-/.]\d{1,2}[-/.]\d{2}$", text):
-        return f"%d{text[-3]}%m{text[-3]}%y"
-    return "%b %Y" if re.match(r"^[A-Za-z]{3} \d{4}$", text) else "%Y-%m-%d"
+    """The first of the usual formats that fits."""
+    for guess in _USUAL:
+        try:
+            datetime.strptime(text, guess)
+        except ValueError:
+            continue
+        return guess
+    return "%d.%m.%Y %H:%M"
 
 
 def _extract(texts: pl.Series, family: str) -> pl.DataFrame:
@@ -210,7 +228,14 @@ def _assemble(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table, wh
         return Stamps(written, local=has_clock)
     if whole_days and _all_midnight(written):  # days of a place: the date counts, whatever the offset
         return Stamps(written, local=False)
-    return Stamps(written - _offsets(parts["zone"]).astype("timedelta64[m]"), local=False)
+    offsets = _offsets(parts["zone"])
+    far = np.flatnonzero(np.abs(offsets) > 18 * 60)
+    if len(far):
+        row = int(far[0])
+        raise DataError(
+            table.where(row, name), f"an offset from UTC must be within 18 hours, {texts[row]!r} came. Correct it."
+        )
+    return Stamps(written - offsets.astype("timedelta64[m]"), local=False)
 
 
 def _microseconds(parts: pl.DataFrame) -> Ints:
