@@ -292,6 +292,15 @@ def test_covariates_are_learned_and_applied() -> None:
     assert later.notices == ("2 values of sky not seen in training: taken as unknown",)
 
 
+def test_scales_of_the_history_alone() -> None:
+    table = {"t": days(6), "y": np.arange(6.0), "f": [1.0, 3, 1, 3, 100, 100], "c": ["a", "b"] * 3}
+    series = read(table, future=["f", "c"])
+    assert series.covariates["future"][0].mean > 30
+    number, category = series.drop_last(2).rescaled().covariates["future"]
+    assert (number.mean, number.scale) == (2.0, 1.0)
+    assert category == series.covariates["future"][1]
+
+
 @pytest.mark.parametrize(
     ("role", "column", "says"),
     [

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recurra.data.tables import read_table
-from recurra.data.times import Stamps, parse_times, to_utc
+from recurra.data.times import Stamps, parse_times
+from recurra.data.zones import check_zone, to_local, to_utc
 from recurra.errors import DataError, SettingsError
 
 
@@ -152,6 +153,7 @@ def test_local_times_with_both_clock_changes() -> None:
     two, twice = np.tile(local, 2), np.tile(utc, 2)
     begins = np.isin(np.arange(len(two)), [0, len(local)])
     assert (to_utc(two, zone, begins, str) == twice).all()
+    assert (to_local(utc, zone) == local).all()
 
 
 def test_an_hour_that_does_not_exist_is_refused() -> None:
@@ -161,7 +163,5 @@ def test_an_hour_that_does_not_exist_is_refused() -> None:
 
 
 def test_an_unknown_zone_is_refused() -> None:
-    from recurra.data.times import check_zone
-
     with pytest.raises(SettingsError, match="Mars"):
         check_zone("Mars/Phobos")

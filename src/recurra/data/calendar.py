@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from recurra.data.frequency import MICROSECONDS, MONTHS, Frequency
-from recurra.data.times import Times
+from recurra.data.zones import Times, to_local
 
 Floats = NDArray[np.float64]
 _DAY, _WEEK = MICROSECONDS["day"], MICROSECONDS["week"]
@@ -52,16 +51,10 @@ def calendar_features(times: Times, frequency: Frequency, time_zone: str | None)
     cycles = _cycles(frequency)
     if not cycles:
         return np.zeros((len(times), 0), dtype=np.float32)
-    local = _in_zone(times, time_zone) if time_zone is not None and frequency.sub_daily else times
+    local = to_local(times, time_zone) if time_zone is not None and frequency.sub_daily else times
     angles = 2 * np.pi * np.stack([_phase(local, cycle) for cycle in cycles], axis=-1)  # [T, cycles]
     waves = np.stack([np.sin(angles), np.cos(angles)], axis=-1)  # [T, cycles, 2]
     return waves.reshape(len(times), -1).astype(np.float32)
-
-
-def _in_zone(times: Times, time_zone: str) -> Times:
-    utc = pl.Series(times).cast(pl.Datetime("us", "UTC"))
-    local: Times = utc.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).to_numpy()
-    return local
 
 
 def _phase(times: Times, cycle: str) -> Floats:

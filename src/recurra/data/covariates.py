@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -32,6 +32,13 @@ class Covariate:
     mean: float = 0.0
     scale: float = 1.0
     """Numeric: mean and standard deviation of the present values (1 if they do not vary)."""
+
+    def scaled_to(self, values: Floats) -> Covariate:
+        """The same covariate with mean and scale of these values, if it is numeric and one of them is present."""
+        present = values[~np.isnan(values)]
+        if self.kind == "categorical" or not len(present):
+            return self
+        return replace(self, mean=float(present.mean()), scale=float(present.std()) or 1.0)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Covariate:
@@ -68,8 +75,7 @@ def learn_covariate(column: pl.Series, table: Table, decimal: str = ".") -> tupl
         raise DataError(
             table.where(column=column.name), "a covariate must have values, this column is empty. Leave the column out."
         )
-    scale = float(numbers[present].std())
-    return Covariate(column.name, "numeric", mean=float(numbers[present].mean()), scale=scale or 1.0), notices
+    return Covariate(column.name, "numeric").scaled_to(numbers), notices
 
 
 def apply_covariate(covariate: Covariate, column: pl.Series, table: Table, decimal: str = ".") -> tuple[Floats, int]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.data.times import Ints, Times
+from recurra.data.times import Ints
+from recurra.data.zones import Times
 from recurra.errors import DataError, SettingsError, nearest
 
 MICROSECONDS = {

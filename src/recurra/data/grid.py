@@ -14,7 +14,8 @@ from recurra.data.covariates import code_texts
 from recurra.data.frequency import MICROSECONDS, MONTHS, Frequency, adopt_day, infer_frequency
 from recurra.data.numbers import is_missing
 from recurra.data.tables import Table
-from recurra.data.times import Ints, Times, check_zone, local_dates, parse_times, to_utc
+from recurra.data.times import Ints, parse_times
+from recurra.data.zones import Times, check_zone, local_dates, to_utc
 from recurra.errors import DataError
 
 Flags = NDArray[np.bool_]

@@ -12,7 +12,8 @@ from recurra.data.covariates import Covariate
 from recurra.data.frequency import Frequency
 from recurra.data.grid import list_names, time_text
 from recurra.data.tables import Table
-from recurra.data.times import Ints, Times
+from recurra.data.times import Ints
+from recurra.data.zones import Times
 from recurra.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -98,6 +99,17 @@ class SeriesSet:
         """Only the last ``steps`` of each history (or all there are), and the known future after them."""
         begin = self.starts[:-1] + np.maximum(self.observed - steps, 0)
         return self._keep(np.arange(len(self)), begin, self.starts[1:], np.minimum(self.observed, steps))
+
+    def rescaled(self) -> SeriesSet:
+        """The same with mean and scale of the numeric covariates of steps taken from the history alone.
+
+        After :meth:`drop_last` nothing of what was hidden remains in them.
+        """
+        learned = dict(self.covariates)
+        for role, values in (("past", self.past), ("future", self.future)):
+            seen = values[self.in_history]
+            learned[role] = tuple(c.scaled_to(seen[:, i]) for i, c in enumerate(self.covariates.get(role, ())))
+        return replace(self, covariates=learned)
 
     def require_future(self, steps: int) -> None:
         """Raise :class:`DataError` if future covariates stop less than ``steps`` after the history."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -14,12 +13,10 @@ from numpy.typing import NDArray
 
 from recurra.data.numbers import is_missing
 from recurra.data.tables import Table
-from recurra.errors import DataError, SettingsError
+from recurra.data.zones import Times, all_midnight
+from recurra.errors import DataError
 
-Times: TypeAlias = NDArray[Any]
-"""``datetime64[us]`` or int64."""
 Ints: TypeAlias = NDArray[np.int64]
-Where: TypeAlias = Callable[[int], str]
 
 _CLOCK = r"(?:(?P<gap>[T ]) *(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?)"
 _ZONE = r" ?(?P<zone>Z|z|UTC|[+-]\d{2}(?::?\d{2})?)"
@@ -62,7 +59,7 @@ def parse_times(values: pl.Series, table: Table, *, time_format: str | None = No
     """The times of a column: ISO dates and datetimes with or without zone, months, quarters, integers, slashed dates.
 
     Times with a zone are converted to UTC, or with ``whole_days`` to the dates as written if all of them are midnights;
-    those without a zone are taken as they are (:func:`to_utc` is for these).
+    those without a zone are taken as they are (:func:`recurra.data.zones.to_utc` is for these).
     ``1/2/1981`` is read only if the whole column leaves one order of day and month. Raises :class:`DataError` for
     mixed or unknown forms, which names the row.
 
@@ -79,16 +76,6 @@ def parse_times(values: pl.Series, table: Table, *, time_format: str | None = No
     if values.dtype != pl.String:
         return _native(values, table, whole_days)
     return _recognise(values, table, whole_days)
-
-
-def check_zone(time_zone: str) -> None:
-    """Raise :class:`SettingsError` unless the time zone is known."""
-    try:
-        pl.Series([datetime(2000, 1, 1)]).dt.replace_time_zone(time_zone)
-    except pl.exceptions.PolarsError:
-        raise SettingsError(
-            "Reading.time_zone", f"a time zone must be a name such as 'Europe/Vienna', got {time_zone!r}."
-        ) from None
 
 
 def _refuse_missing(values: pl.Series, table: Table) -> None:
@@ -109,7 +96,7 @@ def _native(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
     if isinstance(kind, pl.Datetime):
         aware = kind.time_zone is not None
         written = values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
-        if aware and whole_days and _all_midnight(written):
+        if aware and whole_days and all_midnight(written):
             return Stamps(written, local=False)
         naive = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if aware else values
         return Stamps(naive.cast(pl.Datetime("us")).to_numpy(), local=not aware)
@@ -117,10 +104,6 @@ def _native(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
         table.where(column=values.name),
         f"time stamps must be dates, datetimes, integers or text, this column holds {kind}. Convert it.",
     )
-
-
-def _all_midnight(times: NDArray[np.datetime64]) -> bool:
-    return bool((times == times.astype("datetime64[D]")).all())
 
 
 def _recognise(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
@@ -226,7 +209,7 @@ def _assemble(parts: pl.DataFrame, texts: pl.Series, name: str, table: Table, wh
     if "zone" not in parts.columns or parts["zone"][0] is None:
         has_clock = "hour" in parts.columns and parts["hour"][0] is not None
         return Stamps(written, local=has_clock)
-    if whole_days and _all_midnight(written):  # days of a place: the date counts, whatever the offset
+    if whole_days and all_midnight(written):  # days of a place: the date counts, whatever the offset
         return Stamps(written, local=False)
     offsets = _offsets(parts["zone"])
     far = np.flatnonzero(np.abs(offsets) > 18 * 60)
@@ -277,36 +260,3 @@ def _by_format(values: pl.Series, table: Table, time_format: str) -> Stamps:
     )
     has_clock = any(code in time_format for code in ("%H", "%I", "%X", "%c", "%T"))
     return Stamps(codes["stamp"].to_numpy(), local=has_clock and not aware)
-
-
-def local_dates(time: Times, time_zone: str) -> Times | None:
-    """The dates that times in UTC are in a time zone, if all of them are midnights there; else None."""
-    utc = pl.Series(time).cast(pl.Datetime("us", "UTC"))
-    local: Times = utc.dt.convert_time_zone(time_zone).dt.replace_time_zone(None).to_numpy()
-    return local if _all_midnight(local) else None
-
-
-def to_utc(local: NDArray[np.datetime64], time_zone: str, begins: NDArray[np.bool_], where: Where) -> Times:
-    """Local times of a time zone to UTC, in the order of time.
-
-    ``begins`` tells the first row of each series, ``where`` names a row in an error. A double hour in the autumn is in
-    summer time until the clock goes back; an hour that the spring leaves out is a :class:`DataError`.
-    """
-    naive = pl.Series(local).cast(pl.Datetime("us"))
-    early = naive.dt.replace_time_zone(time_zone, ambiguous="earliest", non_existent="null")
-    if early.null_count():
-        row = int(np.flatnonzero(early.is_null().to_numpy())[0])
-        raise DataError(
-            where(row),
-            f"local times must exist in {time_zone}, {naive[row]} does not: clocks were put forward then. "
-            "If these are times without daylight saving, use --time-zone UTC.",
-        )
-    late = naive.dt.replace_time_zone(time_zone, ambiguous="latest", non_existent="null")
-    first, second = (s.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy() for s in (early, late))
-    time = first.copy()
-    back = False
-    for row in map(int, np.flatnonzero(first != second)):  # an hour or two per year
-        follows = not begins[row] and first[row - 1] != second[row - 1]
-        back = follows and (back or bool(local[row] <= local[row - 1]))
-        time[row] = second[row] if back else first[row]
-    return time
