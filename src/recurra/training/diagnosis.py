@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -85,9 +85,10 @@ def _cause(failure: Failure, what: str) -> tuple[str, str]:
     options = failure.options
     slower = f"Start again with a learning rate below {options.learning_rate:g}"
     slower += "." if options.clip is not None else " and with gradient clipping (clip = 1)."
-    weight = _largest_weight(failure.model)
-    if not math.isfinite(weight):
+    weights = list(failure.model.parameters())
+    if not all(bool(weight.isfinite().all()) for weight in weights):
         return "a weight of the model is not finite", slower
+    weight = _largest(weights)
     broken = _not_finite(failure.examples.batch(failure.index))
     if broken:
         return f"{broken} of the numbers in the batch are not finite", "Correct or fill these rows of the data."
@@ -95,17 +96,15 @@ def _cause(failure: Failure, what: str) -> tuple[str, str]:
         return f"the weights have grown out of bounds, the largest is {weight:.3g}", slower
     if what == "gradient":
         return "the gradient exploded on the way back through time", slower
-    largest = max(
-        (float(tensor.abs().max()) for tensor in _numbers(failure.examples.batch(failure.index))), default=0.0
-    )
+    largest = _largest(_numbers(failure.examples.batch(failure.index)))
     return (
         f"numbers in the batch too large for {_dtype(failure.model)} (up to {largest:.3g}) or a too high learning rate",
         f"Look at these rows; scale the values, or: {slower[0].lower()}{slower[1:]}",
     )
 
 
-def _largest_weight(model: nn.Module) -> float:
-    return max((float(weight.detach().abs().max()) for weight in model.parameters() if weight.numel()), default=0.0)
+def _largest(tensors: Iterable[Tensor]) -> float:
+    return max((float(tensor.detach().abs().max()) for tensor in tensors if tensor.numel()), default=0.0)
 
 
 def _dtype(model: nn.Module) -> str:
