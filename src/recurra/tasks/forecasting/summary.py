@@ -1,0 +1,96 @@
+"""Scores in words, for the terminal and for the report: what the numbers mean, also when the model loses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from recurra.tasks.forecasting.scores import Scores
+
+METRICS = {"mae": "MAE", "rmse": "RMSE", "smape": "sMAPE %", "mase": "MASE", "wql": "WQL"}
+"""The metrics of a table and how people call them."""
+_EQUAL = 0.0005  # a skill nearer to 0 than this is none: 0.0 % in print
+
+
+def verdict(scores: Scores) -> str:
+    """Say in a sentence or two how the model compares with the best naive method, by MAE."""
+    skill = scores.skill.get("mae")
+    if skill is None:
+        return f"The model's MAE is {number_text(scores.table['model']['mae'])}."
+    best = f"the {skill.baseline} forecast"
+    if skill.value is None:
+        return f"The model LOSES to {best}, which makes no error at all. Use that forecast."
+    if skill.value < -_EQUAL:
+        return (
+            f"The model LOSES to {best}: its MAE is {_percent(-skill.value)} above. "
+            "Use that forecast, or give the model more data, a longer context or covariates."
+        )
+    if skill.value <= _EQUAL:
+        return f"The model's MAE is that of the best naive method, {best}: the model adds nothing to it."
+    others = [METRICS[m].split()[0] for m, s in scores.skill.items() if s.value is None or s.value < -_EQUAL]
+    but = f" But by {_and(others)} it loses to a naive method." if others else ""
+    return f"The model's MAE is {_percent(skill.value)} below that of the best naive method, {best}.{but}"
+
+
+def summary(scores: Scores) -> str:
+    """A few lines for the terminal: the table, the verdict, the intervals, and what was scored."""
+    lines = [score_table(scores), "", verdict(scores)]
+    if scores.coverage:
+        lines.append(coverage_text(scores))
+    lines.append(scope_text(scores))
+    return "\n".join(lines)
+
+
+def score_table(scores: Scores) -> str:
+    """The table of all methods and metrics as aligned text."""
+    metrics = list(scores.table["model"])
+    rows = [["", *(METRICS[m] for m in metrics)]]
+    rows += [[name, *(number_text(row[m]) for m in metrics)] for name, row in scores.table.items()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in rows
+    )
+
+
+def coverage_text(scores: Scores) -> str:
+    """Say how many values lie in each interval that should hold some share of them."""
+    parts = [f"the {i.nominal * 100:.4g} % interval holds {_percent(i.actual)}" for i in scores.coverage]
+    text = _and(parts) + " of the values."
+    return text[0].upper() + text[1:] if scores.coverage else ""
+
+
+def scope_text(scores: Scores) -> str:
+    """Say what was scored, and what was left out of MASE."""
+    counts = [(scores.points, "value"), (scores.windows, "window"), (scores.series, "series")]
+    points, windows, series = (f"{n:,} {word}{'' if n == 1 or word == 'series' else 's'}" for n, word in counts)
+    steps = f"{scores.horizon:,} step{'' if scores.horizon == 1 else 's'}"
+    left = (
+        f" MASE leaves out {scores.unscaled:,} of the windows: their history is shorter than a season or constant."
+        if scores.unscaled
+        else ""
+    )
+    return f"Scored on {points} in {windows} of {steps}, {series}.{left}"
+
+
+def number_text(value: float | None) -> str:
+    """A number for people: four significant digits, thousands separated, ``–`` for none.
+
+    >>> number_text(0.0012345), number_text(123456.7), number_text(2.0), number_text(None)
+    ('0.001234', '123,457', '2.000', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size and (size < 1e-4 or size >= 1e9):
+        return f"{value:.3e}"
+    before = len(f"{size:.0f}") if size >= 1 else math.floor(math.log10(size)) + 1 if size else 1
+    return f"{value:,.{max(4 - before, 0)}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:,.1f} %"
+
+
+def _and(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
