@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from recurra.files import atomic_path, sha256, sweep, write_atomically
+from recurra.files import alone_in, atomic_path, sha256, sweep, write_atomically
 
 
 def test_a_file_replaces_the_old_one_whole(tmp_path):
@@ -31,6 +31,13 @@ def test_sweep_removes_left_overs_only(tmp_path):
     (tmp_path / ".unfinished-1-abcd-a").write_bytes(b"ha")
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_folder_is_held_by_one_writer_at_a_time(tmp_path):
+    with alone_in(tmp_path), pytest.raises(BlockingIOError), alone_in(tmp_path):
+        pass
+    with alone_in(tmp_path):
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_sha256(tmp_path):

@@ -5,6 +5,7 @@ A reader never sees half a file, also after a kill or a power cut: the name appe
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -54,6 +55,21 @@ def sweep(folder: Path) -> None:
     """Delete what killed writers left behind; no other writer may be at work in the folder."""
     for left in Path(folder).glob(f"{_PREFIX}*"):
         left.unlink(missing_ok=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Hold a folder for one writer; the system lets go of it when the process ends, however that comes about.
+
+    Raises:
+        BlockingIOError: another writer holds the folder.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _flush(path: Path) -> None:

@@ -5,6 +5,8 @@ import json
 import pytest
 
 from recurra.errors import CheckpointError
+from recurra.nn import LSTM
+from recurra.training.loop import seeded
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("one-cycle", "cosine", "plateau", "constant")
@@ -31,6 +33,28 @@ def test_goes_on_exactly(
     assert resumed.best.step == trained.best.step
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [{"dropout": 0.3}, {"zoneout": (0.2, 0.1)}, {"recurrent_dropout": 0.3}, {"weight_drop": 0.3}],
+    ids=lambda kind: next(iter(kind)),
+)
+def test_dropout_of_all_kinds_goes_on_exactly(small, die_at, killed, same_weights, tmp_path, kind):
+    def build():
+        model = small.build()
+        with seeded(3):
+            model.lstm = LSTM(1, 4, 2, batch_first=True, **kind)
+        return model
+
+    small.dropout = 0.0
+    model, _ = small.fit(model=build())
+    with pytest.raises(killed):
+        small.fit(tmp_path, model=build(), loss=die_at(6), checkpoint_steps=3)
+    again, _ = small.fit(tmp_path, model=build())
+    assert same_weights(model, again)
+    other, _ = small.fit(model=build(), seed=1)
+    assert not same_weights(model, other)
+
+
 def test_a_folder_changes_nothing(small, same_weights, same_history, tmp_path):
     (model, trained), (saved, also) = small.fit(), small.fit(tmp_path / "run", checkpoint_steps=1)
     assert same_weights(model, saved)
@@ -51,6 +75,15 @@ def test_another_run_is_refused(small, tmp_path, changes):
     name = next(iter(changes)) if "validated" not in changes else "validation"
     with pytest.raises(CheckpointError, match=rf"holds a run with (option )?{name} = .*another folder"):
         small.fit(tmp_path, **changes)
+
+
+def test_two_runs_in_one_folder_are_refused(small, tmp_path):
+    def loss(model, batch):
+        small.fit(tmp_path)
+
+    with pytest.raises(CheckpointError, match=r"must have one run at a time, another one is at work in .*Wait for it"):
+        small.fit(tmp_path, loss=loss)
+    small.fit(tmp_path)
 
 
 def test_another_model_is_refused(small, tmp_path):

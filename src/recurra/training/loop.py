@@ -32,7 +32,7 @@ from recurra.training.order import Order
 from recurra.training.progress import Progress, Silent
 from recurra.training.randomness import mix, seeded
 from recurra.training.signals import Interrupted, StopRequest, stop_requests
-from recurra.training.state import Parts, State, Store
+from recurra.training.state import Parts, State, Store, held
 from recurra.training.weights import Average, put_back, snapshot
 
 __all__ = ["Epoch", "Interrupted", "Trained", "fit", "seeded"]
@@ -72,7 +72,7 @@ def fit(
         SettingsError: ``steps`` is not resolved, or ``patience`` is given without ``validate``.
         DataError: there are no examples.
         TrainingError: a loss, gradient or score is not finite; the weights are those before that step.
-        CheckpointError: ``folder`` holds a run with other options or another model.
+        CheckpointError: ``folder`` holds a run with other options or another model, or one that is going on now.
         Interrupted: a signal came; the run is saved.
 
     >>> series = torch.sin(torch.arange(60.0)).unfold(0, 21, 1)  # [40, 21]
@@ -93,6 +93,8 @@ def fit(
     with ExitStack() as stack:
         stack.enter_context(seeded(mix(options.seed, "training"), _device(model)))
         stack.enter_context(_threads(options.threads))
+        if folder is not None:
+            stack.enter_context(held(folder, where))
         stop = stack.enter_context(stop_requests())
         run = _Run(model, examples, loss, options, validate, folder, progress, where, resume_hint, stop)
         stack.callback(run.close)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from recurra.errors import CheckpointError
+from recurra.files import alone_in
 from recurra.training import checkpoint as checkpoints
 from recurra.training.checkpoint import Checkpoint
 from recurra.training.history import Epoch
@@ -73,6 +75,21 @@ class Parts:
         set_random_states(found.group("random"), self.device)
 
 
+@contextmanager
+def held(folder: Path, where: str) -> Iterator[None]:
+    """Keep every other run out of a folder, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(alone_in(folder))
+        except BlockingIOError:
+            raise CheckpointError(
+                where,
+                f"a folder must have one run at a time, another one is at work in {folder}. Wait for it or stop it.",
+            ) from None
+        yield
+
+
 @dataclass
 class Store:
     """The folder of a run; ``identity`` is what must be the same for the run to go on."""
@@ -84,7 +101,6 @@ class Store:
 
     def restore(self, parts: Parts, notice: Callable[[str], None]) -> State:
         """Go on from the newest checkpoint, or from the start if there is none."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         found = checkpoints.load_newest(self.folder, notice)
         if found is None:
             return State()
