@@ -19,11 +19,12 @@ class Layout:
     batch_first: bool
     batched: bool
     packed: PackedSequence | None = None
+    packed_lengths: Tensor | None = None  # [B], in the order of the batch
 
     def restore(self, y: Tensor) -> Tensor | PackedSequence:
         """``y [T, B, ·]`` in the caller's layout."""
-        if self.packed is not None:
-            return _pack_like(y, self.packed)
+        if self.packed is not None and self.packed_lengths is not None:
+            return _pack_like(y, self.packed, self.packed_lengths)
         if not self.batched:
             return y.squeeze(1)
         return y.transpose(0, 1) if self.batch_first else y
@@ -37,7 +38,7 @@ def read_layout(
         if lengths is not None:
             raise ShapeError(f"{where}.lengths", "must be absent with a PackedSequence, which has its own.")
         x, own = pad_packed_sequence(given)
-        return x, valid_lengths(own, x), Layout(batch_first, True, given)
+        return x, valid_lengths(own, x), Layout(batch_first, True, given, own)
     if given.dim() == 2:
         if lengths is not None:
             raise ShapeError(f"{where}.lengths", "must be absent without a batch axis. Cut the sequence instead.")
@@ -48,8 +49,7 @@ def read_layout(
     return x, valid_lengths(lengths, x), Layout(batch_first, True)
 
 
-def _pack_like(y: Tensor, packed: PackedSequence) -> PackedSequence:
-    _, lengths = pad_packed_sequence(packed)
+def _pack_like(y: Tensor, packed: PackedSequence, lengths: Tensor) -> PackedSequence:
     if packed.sorted_indices is not None:
         y = y.index_select(1, packed.sorted_indices)
         lengths = lengths[packed.sorted_indices.cpu()]
