@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from recurra.errors import DataError
 from recurra.metrics import coverage, has_scale, mae, mase, rmse, smape, weighted_quantile_loss
 from recurra.tasks.forecasting.forecasts import Forecasts
+from recurra.tasks.forecasting.summary import summary
 
 Floats = NDArray[np.float64]
 
@@ -84,6 +85,10 @@ class Scores:
     """Best first; empty for a single series."""
     worst_series: tuple[SeriesScore, ...]
     """Worst first."""
+
+    def summary(self) -> str:
+        """A few lines for the terminal: the table, the verdict, the intervals, and what was scored."""
+        return summary(self)
 
     def to_dict(self) -> dict[str, Any]:
         """All scores as plain JSON values."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from recurra.tasks.forecasting.scores import Scores
+if TYPE_CHECKING:
+    from recurra.tasks.forecasting.scores import Scores
 
 METRICS = {"mae": "MAE", "rmse": "RMSE", "smape": "sMAPE %", "mase": "MASE", "wql": "WQL"}
 """The metrics of a table and how people call them."""
@@ -22,14 +24,14 @@ def verdict(scores: Scores) -> str:
         return f"The model LOSES to {best}, which makes no error at all. Use that forecast."
     if skill.value < -_EQUAL:
         return (
-            f"The model LOSES to {best}: its MAE is {_percent(-skill.value)} above. "
+            f"The model LOSES to {best}: its MAE is {percent_text(-skill.value)} above. "
             "Use that forecast, or give the model more data, a longer context or covariates."
         )
     if skill.value <= _EQUAL:
         return f"The model's MAE is that of the best naive method, {best}: the model adds nothing to it."
     others = [METRICS[m].split()[0] for m, s in scores.skill.items() if s.value is None or s.value < -_EQUAL]
     but = f" But by {_and(others)} it loses to a naive method." if others else ""
-    return f"The model's MAE is {_percent(skill.value)} below that of the best naive method, {best}.{but}"
+    return f"The model's MAE is {percent_text(skill.value)} below that of the best naive method, {best}.{but}"
 
 
 def summary(scores: Scores) -> str:
@@ -55,7 +57,7 @@ def score_table(scores: Scores) -> str:
 
 def coverage_text(scores: Scores) -> str:
     """Say how many values lie in each interval that should hold some share of them."""
-    parts = [f"the {i.nominal * 100:.4g} % interval holds {_percent(i.actual)}" for i in scores.coverage]
+    parts = [f"the {i.nominal * 100:.4g} % interval holds {percent_text(i.actual)}" for i in scores.coverage]
     text = _and(parts) + " of the values."
     return text[0].upper() + text[1:] if scores.coverage else ""
 
@@ -88,8 +90,13 @@ def number_text(value: float | None) -> str:
     return f"{value:,.{max(4 - before, 0)}f}"
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:,.1f} %"
+def percent_text(share: float | None) -> str:
+    """A share in percent.
+
+    >>> percent_text(0.4831), percent_text(None)
+    ('48.3 %', '–')
+    """
+    return "–" if share is None else f"{share * 100:,.1f} %".replace("-", "−")
 
 
 def _and(parts: Sequence[str]) -> str:

@@ -1,0 +1,108 @@
+"""What a forecaster tells the report: scores, forecasts, errors by step, calibration and the data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from recurra.data.series_set import SeriesSet
+from recurra.tasks.figures import EpochLine, training_figure
+from recurra.tasks.forecasting.figures import (
+    PANELS,
+    calibration_figure,
+    data_figure,
+    forecast_figure,
+    horizon_figure,
+    spread,
+)
+from recurra.tasks.forecasting.forecasts import Forecasts
+from recurra.tasks.forecasting.scores import Scores
+from recurra.tasks.forecasting.summary import METRICS, coverage_text, number_text, percent_text, scope_text
+from recurra.tasks.sections import Picture, Section, Table
+
+
+def score_sections(series: SeriesSet, forecasts: Forecasts, scores: Scores) -> tuple[Section, ...]:
+    """The sections about a scored model; ``series`` is all of the data, the held-out end included."""
+    sections = [_scores(scores), _forecasts(series, forecasts), _steps(scores)]
+    if scores.calibration:
+        sections.append(_calibration(scores))
+    if scores.worst_series:
+        sections.append(_series(scores))
+    return tuple(sections)
+
+
+def training_section(*histories: Sequence[EpochLine]) -> Section:
+    """The section about the training, one history per member."""
+    alt = "Training loss, validation score and learning rate by optimiser step"
+    text = "The weights are those of the best validation score." if _validated(histories) else ""
+    return Section("Training", text, (Picture(training_figure(*histories), alt),))
+
+
+def data_section(series: SeriesSet) -> Section:
+    """The section about the data: the series over time, their holes marked."""
+    shown = spread(len(series), PANELS)
+    parts = [slice(int(series.starts[s]), int(series.starts[s] + series.observed[s])) for s in shown]
+    holes = [(series.source_row[part] < 0) | (series.target[part] != series.target[part]) for part in parts]
+    figure = data_figure(
+        [series.time[part] for part in parts],
+        [series.target[part] for part in parts],
+        [series.names[s] for s in shown],
+        holes,
+    )
+    more = f" {len(shown)} of {len(series):,} series are shown." if len(shown) < len(series) else ""
+    text = f"A step is {series.frequency}. Steps without a measured value are shaded.{more}"
+    notices = "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in series.notices)
+    alt = f"{len(shown)} series over time, steps without a measured value shaded"
+    return Section("Data", text + notices, (Picture(figure, alt),))
+
+
+def score_table(scores: Scores) -> Table:
+    """All methods and metrics, the best value of each metric marked."""
+    metrics = list(scores.table["model"])
+    rows = [(name, *(number_text(row[m]) for m in metrics)) for name, row in scores.table.items()]
+    skills = (scores.skill.get(metric) for metric in metrics)
+    rows.append(("skill of the model", *("–" if s is None else percent_text(s.value) for s in skills)))
+    best = set()
+    for column, metric in enumerate(metrics, start=1):
+        values = [(row[metric], place) for place, row in enumerate(scores.table.values())]
+        known = [(value, place) for value, place in values if value is not None]
+        best |= {(place, column) for value, place in known if value == min(known)[0]}
+    caption = "The lowest error of each column stands out. Skill is how far the model is below the best naive method."
+    return Table(("", *(METRICS[m] for m in metrics)), tuple(rows), frozenset(best), caption)
+
+
+def _scores(scores: Scores) -> Section:
+    return Section("Scores", scope_text(scores), table=score_table(scores))
+
+
+def _forecasts(series: SeriesSet, forecasts: Forecasts) -> Section:
+    history = {
+        name: (series.time[series.rows(s)], series.target[series.rows(s)]) for s, name in enumerate(series.names)
+    }
+    picture = Picture(forecast_figure(forecasts, history), "Forecasts with intervals beside what really came")
+    return Section("Forecasts", "The model had not seen what really came.", (picture,))
+
+
+def _steps(scores: Scores) -> Section:
+    alt = "Mean absolute error of the model and of the naive methods at each forecast step"
+    return Section("Error by step", "", (Picture(horizon_figure(scores), alt),))
+
+
+def _calibration(scores: Scores) -> Section:
+    alt = f"Calibration of quantiles and intervals. {coverage_text(scores)}"
+    return Section("Calibration", coverage_text(scores), (Picture(calibration_figure(scores), alt),))
+
+
+def _series(scores: Scores) -> Section:
+    """The series at both ends of the ranking, each once."""
+    worst = scores.worst_series
+    best = [one for one in scores.best_series if one not in worst]
+    ranked = [*best, *reversed(worst)]
+    rows = tuple((one.name, number_text(one.mae), number_text(one.mase), percent_text(one.skill)) for one in ranked)
+    rival = scores.skill["mae"].baseline if "mae" in scores.skill else "naive"
+    caption = f"Best first, by MASE. Skill is how far the model's MAE is below that of the {rival} forecast."
+    text = "All series." if len(ranked) == scores.series else "The best and the worst series."
+    return Section("Series", text, table=Table(("", "MAE", "MASE", "skill"), rows, caption=caption))
+
+
+def _validated(histories: Sequence[Sequence[EpochLine]]) -> bool:
+    return any(line.validation is not None for history in histories for line in history)
