@@ -3,7 +3,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-
 torch.set_num_threads(1)
 
 

@@ -108,6 +108,29 @@ def test_one_mask_for_all_steps() -> None:
     assert_close(y[3][~dropped], torch.full_like(y[3][~dropped], 15.0))
 
 
+@pytest.mark.parametrize("lengths", [None, [7, 3, 0, 1]], ids=["full", "lengths"])
+@pytest.mark.parametrize("options", [{}, {"peephole": "diagonal"}], ids=["plain", "peephole"])
+def test_dropout_is_between_layers(options: dict[str, Any], lengths: list[int] | None) -> None:
+    """With all of it dropped, the last layer sees zeros, whatever the input; in eval it sees the input."""
+    layer = LSTM(3, 5, 2, dropout=1.0, **options)
+    x, other = torch.randn(2, 7, 4, 3)
+    assert torch.equal(layer(x, lengths=lengths)[0], layer(other, lengths=lengths)[0])
+    layer.eval()
+    assert not torch.equal(layer(x, lengths=lengths)[0], layer(other, lengths=lengths)[0])
+
+
+@pytest.mark.parametrize(("cell", "options"), LAYERS)
+def test_autocast_keeps_the_dtype_of_the_weights(cell: type, options: dict[str, Any]) -> None:
+    layer, x = cell(3, 5, **options).eval(), torch.randn(7, 4, 3).bfloat16()
+    want, state = layer(x.float())
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y, final = layer(x)
+        first, _ = layer.step(x[0])
+    assert torch.equal(y, want)
+    assert_close(first, want[0])
+    assert all(torch.equal(a, b) for a, b in zip(parts(final), parts(state), strict=True))
+
+
 @pytest.mark.parametrize("shape", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "both-ways"])
 @pytest.mark.parametrize(("cell", "options"), LAYERS)
 def test_lengths(cell: type, options: dict[str, Any], shape: dict[str, Any]) -> None:

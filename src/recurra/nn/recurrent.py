@@ -139,16 +139,22 @@ class Recurrent(nn.Module):
     ) -> tuple[Tensor | PackedSequence, State, Tensor | PackedSequence | None]:
         """The output, the final state and, on request, the cell states of the last layer, in the caller's layout."""
         x, kept, layout = read_layout(type(self).__name__, given, lengths, self.batch_first)
-        state = self._read_state(state, x, layout)
-        y, state, cells = self._compute(x, state, kept, return_cells)
+        y, state, cells = self._compute(x, state, layout, kept, return_cells)
         if not layout.batched:
             state = tuple(part.squeeze(1) for part in state)
         return layout.restore(y), state, None if cells is None else layout.restore(cells)
 
     def _compute(
-        self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
+        self, x: Tensor, state: State | None, layout: Layout, lengths: Tensor | None = None, return_cells: bool = False
     ) -> tuple[Tensor, State, Tensor | None]:
         """All plain layers of full sequences in one fused call; everything else layer by layer."""
+        if torch.is_autocast_enabled(x.device.type):
+            # Rounding to half precision at every step adds up over a sequence: the recurrence keeps the weights' dtype.
+            dtype = self.weight_ih_l0.dtype
+            state = None if state is None else tuple(part.to(dtype) for part in state)
+            with torch.autocast(x.device.type, enabled=False):
+                return self._compute(x.to(dtype), state, layout, lengths, return_cells)
+        state = self._read_state(state, x, layout)
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         if lengths is None and self.options.plain and not (masked or return_cells) and x.numel():
             return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
@@ -202,7 +208,7 @@ class Recurrent(nn.Module):
             raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
         layout = Layout(False, batched=x_t.dim() == 2)
         x = x_t[None] if layout.batched else x_t[None, None]
-        y, final, _ = self._compute(x, self._read_state(state, x, layout), None, False)
+        y, final, _ = self._compute(x, state, layout)
         if layout.batched:
             return y[0], final
         return y[0, 0], tuple(part.squeeze(1) for part in final)
