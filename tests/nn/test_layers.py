@@ -253,6 +253,8 @@ def test_errors_say_what_to_do() -> None:
         layer(x, (torch.zeros(1, 4, 5).double(), torch.zeros(1, 4, 5).double()))
     with pytest.raises(ShapeError, match=r"LSTM\.hx"):
         layer(x, (torch.zeros(1, 3, 5), torch.zeros(1, 4, 5)))
+    with pytest.raises(ShapeError, match=r"LSTM\.hx"):
+        layer(x, torch.zeros(1, 4, 5))
     with pytest.raises(ShapeError, match="2 axes"):
         layer(x[0, 0])
     with pytest.raises(ShapeError, match="batch axis"):

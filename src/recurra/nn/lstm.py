@@ -164,10 +164,10 @@ class LSTM(Recurrent):
 
     def _with_gates(self, state: State | None) -> State | None:
         """Start FGR's last gates at 0 where the caller gives ``(h, c)`` only."""
-        sizes = self._state_sizes()
-        if state is None or len(sizes) == len(state):
+        if self.options.gates != "FGR" or state is None or len(state) != 2:
             return state
-        return (*state, *(state[1].new_zeros((*state[1].shape[:-1], size)) for size in sizes[len(state) :]))
+        c = state[1]
+        return (*state, c.new_zeros((*c.shape[:-1], self._state_sizes()[2])))
 
     def _weights(self, suffix: str) -> LSTMWeights:
         return LSTMWeights(
