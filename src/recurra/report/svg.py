@@ -15,7 +15,7 @@ from recurra.tasks.figures import COLOURS, style
 from recurra.tasks.sections import Picture
 
 _NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_PATH = re.compile(r' d="[^"]*"')
+_GEOMETRY = re.compile(r' (?:d|x|y|width|height|transform)="[^"]*"')
 _GROUP_ID = re.compile(r'<g id="[^"]*"')
 _ID = re.compile(r'(id="|url\(#|href="#)')
 
@@ -33,7 +33,7 @@ def to_svg(picture: Picture, number: int) -> Markup:
     body = body[body.index(">") + 1 :]
     body = _GROUP_ID.sub("<g", body)
     body = _ID.sub(rf"\1f{number}-", body)
-    body = _PATH.sub(lambda path: _NUMBER.sub(_round, path[0]), body)
+    body = _GEOMETRY.sub(lambda part: _NUMBER.sub(_round, part[0]), body)
     body = re.sub(r"\n\s*", "\n", body)
     for name, value in COLOURS.items():
         body = body.replace(value, f"var(--{name})")
@@ -45,6 +45,9 @@ def _draw(figure: Figure) -> str:
     buffer = io.StringIO()
     with style(), warnings.catch_warnings(), mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "recurra"}):
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser has other fonts
+        if figure.get_layout_engine() is not None:  # it moves things a little each time it runs: let it run once
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     return buffer.getvalue()
 

@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 COLOURS = {
@@ -141,17 +141,19 @@ class EpochLine(Protocol):
 def training_figure(*histories: Sequence[EpochLine]) -> Figure:
     """Training loss, validation score (its best marked) and learning rate by optimiser step, one line per member."""
     validated = any(line.validation is not None for history in histories for line in history)
-    titles = ["Training loss", *(["Validation score"] if validated else []), "Learning rate"]
+    several = f" of {len(histories)} members" if len(histories) > 1 else ""
+    titles = [f"Training loss{several}", *(["Validation score"] if validated else []), "Learning rate"]
     with style():
         figure, axes = new_figure(2.5, 1, len(titles), width_ratios=[3] * (len(titles) - 1) + [1.6])
         for title, one in zip(titles, axes, strict=True):
             one.set_title(title)
             step_axis(one, "step")
-            one.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            one.xaxis.set_major_locator(MaxNLocator(3, integer=True))
         for history in histories:
             _training_lines(axes[0], axes[1] if validated else None, axes[-1], history)
         for one in axes[:-1]:
             _logarithmic_if_wide(one)
+        axes[-1].yaxis.set_major_locator(MaxNLocator(3))
         axes[-1].set_ylim(bottom=0)
     return figure
 
@@ -168,16 +170,8 @@ def _training_lines(loss: Axes, validation: Axes | None, rate: Axes, history: Se
     if np.isfinite(scores).any():
         best = int(np.nanargmin(scores))
         validation.plot(steps[best], scores[best], "o", color=COLOURS["accent"], markersize=6)
-        right = best > len(steps) / 2
-        validation.annotate(
-            f"best {scores[best]:.4g}",
-            (steps[best], scores[best]),
-            xytext=(-7 if right else 7, 9),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            color=COLOURS["accent"],
-            weight="bold",
-        )
+        text = f"best {scores[best]:.4g} at {steps[best]:,}"
+        validation.set_title(text, loc="right", color=COLOURS["accent"], fontsize=8.5, weight="normal")
 
 
 def _logarithmic_if_wide(axes: Axes) -> None:
@@ -186,4 +180,6 @@ def _logarithmic_if_wide(axes: Axes) -> None:
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() / values.min() > 20:
         axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))

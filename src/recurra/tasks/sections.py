@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,3 +38,14 @@ class Section:
     """Paragraphs, an empty line between them."""
     figures: tuple[Picture, ...] = ()
     table: Table | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What a task says about a scored model: the result in a sentence, a few numbers, and the sections that show it."""
+
+    headline: str
+    tone: Literal["good", "bad", "neutral"]
+    facts: tuple[tuple[str, str], ...]
+    """Names and values of the numbers to show large."""
+    sections: tuple[Section, ...]

@@ -41,7 +41,8 @@ def data_figure(
     with style():
         figure, axes = new_figure(0.5 + 1.45 * len(shown), len(shown))
         for one, s in zip(axes, shown, strict=True):
-            one.plot(*_envelope(time[s], values[s]), color=COLOURS["ink"], linewidth=0.9)
+            thin = 0.9 if len(values[s]) <= _SHORT else 0.6
+            one.plot(*_envelope(time[s], values[s]), color=COLOURS["ink"], linewidth=thin)
             _mark_holes(one, time[s], holes[s])
             _panel_titles(one, names[s], _holes_text(holes[s]))
             time_axis(one, time[s])
@@ -203,14 +204,14 @@ def _draw_window(axes: Axes, forecasts: Forecasts, window: int) -> None:
     time, levels = forecasts.time[window], forecasts.levels
     first = not any(line.get_label() == "forecast" for line in axes.lines)
     for low in range(len(levels) // 2):
-        high = len(levels) - 1 - low
+        high = len(levels) - 1 - low  # inner intervals lie on the outer ones and are darker
         name = f"{(levels[high] - levels[low]) * 100:.4g} % interval"
         axes.fill_between(
             time,
             forecasts.quantiles[window, :, low],
             forecasts.quantiles[window, :, high],
             color=COLOURS["model"],
-            alpha=0.18,
+            alpha=min(0.2 + 0.12 * low, 0.5),
             linewidth=0,
             label=name if first else None,
         )
@@ -229,29 +230,25 @@ def _method_style(name: str, scores: Scores) -> dict[str, Any]:
 
 
 def _draw_levels(axes: Axes, scores: Scores) -> None:
-    axes.plot([0, 1], [0, 1], color=COLOURS["muted"], linewidth=1, linestyle=(0, (4, 3)), label="as it should be")
+    axes.plot([0, 1], [0, 1], color=COLOURS["accent"], linewidth=1.2, linestyle=(0, (4, 3)))
     levels, below = [c.level for c in scores.calibration], [c.below for c in scores.calibration]
-    axes.plot(levels, below, "o-", color=COLOURS["model"], markersize=6, label="as it is", clip_on=False)
+    axes.plot(levels, below, "o-", color=COLOURS["model"], markersize=6, clip_on=False)
     axes.set(title="Values below each quantile", xlabel="level of the quantile", xlim=(0, 1), ylim=(0, 1))
+    _side_title(axes, "dashes: as it should be")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
-    axes.legend(loc="upper left")
 
 
 def _draw_intervals(axes: Axes, scores: Scores) -> None:
     """A bar for each interval, a stroke where it should end."""
-    names = [f"{i.nominal * 100:.4g} % interval" for i in scores.coverage]
+    names = [f"{i.nominal * 100:.4g} % interval\nholds {i.actual * 100:.1f} %" for i in scores.coverage]
     places = np.arange(len(names))
     axes.bar(places, [i.actual for i in scores.coverage], width=0.45, color=COLOURS["model"], alpha=0.75)
     for place, interval in zip(places, scores.coverage, strict=True):
         axes.plot([place - 0.32, place + 0.32], [interval.nominal] * 2, color=COLOURS["accent"], linewidth=2)
-        axes.annotate(
-            f"{interval.actual * 100:.1f} %",
-            (place, 0),
-            xytext=(0, 5),
-            textcoords="offset points",
-            ha="center",
-            color=COLOURS["ink"],
-            weight="bold",
-        )
     axes.set_xticks(places, names)
     axes.set(title="Values within each interval", ylim=(0, 1), xlim=(-0.8, max(len(names), 1) - 0.2))
+    _side_title(axes, "stroke: as it should be")
+
+
+def _side_title(axes: Axes, text: str) -> None:
+    axes.set_title(text, loc="right", color=COLOURS["accent"], fontsize=8.5, weight="normal")

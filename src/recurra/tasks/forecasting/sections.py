@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from recurra.data.series_set import SeriesSet
 from recurra.tasks.figures import EpochLine, training_figure
 from recurra.tasks.forecasting.figures import (
@@ -16,18 +18,26 @@ from recurra.tasks.forecasting.figures import (
 )
 from recurra.tasks.forecasting.forecasts import Forecasts
 from recurra.tasks.forecasting.scores import Scores
-from recurra.tasks.forecasting.summary import METRICS, coverage_text, number_text, percent_text, scope_text
-from recurra.tasks.sections import Picture, Section, Table
+from recurra.tasks.forecasting.summary import (
+    METRICS,
+    coverage_text,
+    number_text,
+    percent_text,
+    scope_text,
+    tone,
+    verdict,
+)
+from recurra.tasks.sections import Findings, Picture, Section, Table
 
 
-def score_sections(series: SeriesSet, forecasts: Forecasts, scores: Scores) -> tuple[Section, ...]:
-    """The sections about a scored model; ``series`` is all of the data, the held-out end included."""
+def findings(series: SeriesSet, forecasts: Forecasts, scores: Scores) -> Findings:
+    """All about a scored model; ``series`` is all of the data, the held-out end included."""
     sections = [_scores(scores), _forecasts(series, forecasts), _steps(scores)]
     if scores.calibration:
         sections.append(_calibration(scores))
     if scores.worst_series:
         sections.append(_series(scores))
-    return tuple(sections)
+    return Findings(verdict(scores), tone(scores), _facts(scores), tuple(sections))
 
 
 def training_section(*histories: Sequence[EpochLine]) -> Section:
@@ -41,15 +51,19 @@ def data_section(series: SeriesSet) -> Section:
     """The section about the data: the series over time, their holes marked."""
     shown = spread(len(series), PANELS)
     parts = [slice(int(series.starts[s]), int(series.starts[s] + series.observed[s])) for s in shown]
-    holes = [(series.source_row[part] < 0) | (series.target[part] != series.target[part]) for part in parts]
+    holes = (series.source_row < 0) | np.isnan(series.target)
     figure = data_figure(
         [series.time[part] for part in parts],
         [series.target[part] for part in parts],
         [series.names[s] for s in shown],
-        holes,
+        [holes[part] for part in parts],
     )
-    more = f" {len(shown)} of {len(series):,} series are shown." if len(shown) < len(series) else ""
-    text = f"A step is {series.frequency}. Steps without a measured value are shaded.{more}"
+    missing, steps = int((holes & series.in_history).sum()), int(series.in_history.sum())
+    text = f"A step is {series.frequency}. " + (
+        f"{missing:,} of {steps:,} steps have no measured value; they are shaded." if missing else "No step is missing."
+    )
+    if len(shown) < len(series):
+        text += f" {len(shown)} of {len(series):,} series are shown."
     notices = "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in series.notices)
     alt = f"{len(shown)} series over time, steps without a measured value shaded"
     return Section("Data", text + notices, (Picture(figure, alt),))
@@ -68,6 +82,15 @@ def score_table(scores: Scores) -> Table:
         best |= {(place, column) for value, place in known if value == min(known)[0]}
     caption = "The lowest error of each column stands out. Skill is how far the model is below the best naive method."
     return Table(("", *(METRICS[m] for m in metrics)), tuple(rows), frozenset(best), caption)
+
+
+def _facts(scores: Scores) -> tuple[tuple[str, str], ...]:
+    facts = [("MAE", number_text(scores.table["model"]["mae"]))]
+    if "mae" in scores.skill:
+        facts.append(("skill", percent_text(scores.skill["mae"].value)))
+    facts += [(f"{i.nominal * 100:.4g} % interval holds", percent_text(i.actual)) for i in scores.coverage[:1]]
+    facts.append(("windows", f"{scores.windows:,}"))
+    return tuple(facts)
 
 
 def _scores(scores: Scores) -> Section:

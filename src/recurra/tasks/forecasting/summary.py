@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from recurra.tasks.forecasting.scores import Scores
@@ -32,6 +32,14 @@ def verdict(scores: Scores) -> str:
     others = [METRICS[m].split()[0] for m, s in scores.skill.items() if s.value is None or s.value < -_EQUAL]
     but = f" But by {_and(others)} it loses to a naive method." if others else ""
     return f"The model's MAE is {percent_text(skill.value)} below that of the best naive method, {best}.{but}"
+
+
+def tone(scores: Scores) -> Literal["good", "bad", "neutral"]:
+    """Whether the verdict is good news."""
+    skill = scores.skill.get("mae")
+    if skill is None or (skill.value is not None and abs(skill.value) <= _EQUAL):
+        return "neutral"
+    return "bad" if skill.value is None or skill.value < 0 else "good"
 
 
 def summary(scores: Scores) -> str:
