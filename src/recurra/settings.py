@@ -10,7 +10,7 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -23,7 +23,7 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(Field,))
 def settings(cls: type[T]) -> type[T]:
     """Make ``cls`` a frozen, validated dataclass whose errors are :class:`SettingsError`."""
-    made = pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls)
+    made = cast(type[T], pydantic_dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))(cls))
     build: Callable[..., None] = made.__init__
 
     def __init__(self: Any, **values: Any) -> None:  # noqa: N807 - it is the constructor
@@ -60,7 +60,8 @@ def to_dict(value: Any) -> dict[str, Any]:
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`."""
     nested = {
-        field.name: field.type for field in dataclasses.fields(kind)  # type: ignore[arg-type]
+        field.name: field.type
+        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
     }
     arguments = dict(values)
     for name, declared in nested.items():

@@ -6,10 +6,15 @@ frequencies). The rooms above know this protocol and the closed table ``recurra.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
+    import polars as pl
     from torch import Tensor, nn
+
+    from recurra.data.tables import Table
 
 
 class Examples(Protocol):
@@ -28,19 +33,92 @@ class Examples(Protocol):
         ...
 
 
+class Scores(Protocol):
+    """What a model is worth on data that it has not seen."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        ...
+
+    def summary(self) -> str:
+        """Some lines for people: the scores beside those of naive methods, and in words which is better."""
+        ...
+
+
+@dataclass(frozen=True)
+class Split:
+    """A user's data, divided: what is learned from, what chooses the best weights, what the score is made on."""
+
+    training: Examples
+    validate: Callable[[nn.Module], float] | None
+    """The score of one member on held-out data, lower is better; None if nothing is held out for it."""
+    score: Callable[[nn.ModuleList], Scored] | None
+    """The final score, made once; None if nothing is held out for it."""
+    everything: Examples | None
+    """What to train on once more after the score; None to keep the model that was scored."""
+    notices: tuple[str, ...] = ()
+    """What was repaired in the data, and what was learned from them, for people to read."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A final score, and what it was made from."""
+
+    scores: Scores
+    details: Any
+    """What the task's own figures are drawn from."""
+
+
 class Task(Protocol):
     """A frozen description of what is learned, from the reading of data to the score."""
 
     name: ClassVar[str]
 
-    def build_model(self) -> nn.Module:
-        """Build the model with fresh weights, drawn from torch's generator."""
+    def build_model(self) -> nn.ModuleList:
+        """Build the model, one module per member, with fresh weights, drawn from torch's generator."""
         ...
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        """Mean loss of a batch, a scalar."""
+        """Mean loss of one member on a batch, a scalar."""
+        ...
+
+    def split(self, data: Any) -> Split:
+        """Divide the data, as :meth:`TaskSettings.learn` read them."""
+        ...
+
+    def choose_steps(self, examples: int, batch_size: int) -> int:
+        """How many optimiser steps to train, if the user does not say."""
+        ...
+
+    def findings(self, data: Any, scored: Scored | None, histories: Sequence[Sequence[Any]]) -> Any:
+        """What the report says (:class:`recurra.tasks.sections.Findings`) of the data, the score, each training."""
+        ...
+
+    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
+        """Predict for new data."""
+        ...
+
+    def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
+        """Score the model on all of ``data``."""
+        ...
+
+    def backtest(self, model: nn.ModuleList, data: Any, windows: int, stride: int | None = None) -> Scores:
+        """Score the model on the last ``windows`` of the data."""
         ...
 
     def to_dict(self) -> dict[str, Any]:
         """All that the task is, as plain JSON values: the ``task`` part of ``bundle.json``."""
+        ...
+
+
+class TaskSettings(Protocol):
+    """The settings of a task, which know how to learn the rest from data."""
+
+    def learn(self, table: Table) -> tuple[Task, Any]:
+        """Learn from the training data all that is not weights; also those data, as read."""
+        ...
+
+    @staticmethod
+    def restore(values: Mapping[str, Any]) -> Task:
+        """The task that its ``to_dict`` made plain."""
         ...

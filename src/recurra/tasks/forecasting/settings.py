@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from recurra.data.series import Columns, Reading
+from recurra.data.columns import Columns, Names, Reading
 from recurra.errors import SettingsError
 from recurra.settings import Encoder, settings
 
-
-def _as_tuple(value: Any) -> Any:
-    """Let one column be written without brackets."""
-    return (value,) if isinstance(value, str) else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+if TYPE_CHECKING:
+    from recurra.data.series_set import SeriesSet
+    from recurra.data.tables import Table
+    from recurra.tasks.forecasting.task import ForecastingTask
 
 
 @settings
@@ -37,6 +35,16 @@ class Forecasting:
     context: Annotated[
         int | None, Field(ge=1, description="past steps the model reads; chosen from season and horizon if not given")
     ] = None
+    season: Annotated[
+        int | None, Field(ge=1, description="steps per season, 1 for none; chosen from the frequency if not given")
+    ] = None
+    transform: Annotated[
+        Literal["auto", "log", "none"],
+        Field(description="forecast the logarithm of the target; auto: where all of it is well above zero"),
+    ] = "auto"
+    unit: Annotated[
+        Literal["window", "series"], Field(description="see values in units of the window's or the series' spread")
+    ] = "window"
     decoder: Annotated[
         Literal["direct", "autoregressive", "segments"],
         Field(description="all steps at once, step by step on sampled paths (DeepAR), or by segments (SegRNN)"),
@@ -53,7 +61,12 @@ class Forecasting:
         int | None, Field(ge=0, description="steps at each series' end held out to stop in time; chosen if not given")
     ] = None
     test: Annotated[
-        int | None, Field(ge=0, description="steps at each series' end held out for the final score; chosen if not given")
+        int | None,
+        Field(ge=0, description="steps at each series' end held out for the final score; chosen if not given"),
+    ] = None
+    refit: Annotated[
+        bool | None,
+        Field(description="train once more on all of the data after the score; default: if series are short"),
     ] = None
     encoder: Annotated[Encoder, Field(default_factory=Encoder)]
     reading: Annotated[Reading, Field(default_factory=Reading)]
@@ -62,13 +75,28 @@ class Forecasting:
     def _check(self) -> Forecasting:
         if any(not 0 < level < 1 for level in self.levels) or list(self.levels) != sorted(set(self.levels)):
             raise SettingsError("Forecasting.levels", f"levels must rise within (0, 1), got {list(self.levels)}.")
-        if self.head == "quantiles" and 0.5 not in self.levels:
-            raise SettingsError("Forecasting.levels", f"levels must hold 0.5, the point forecast, got {list(self.levels)}.")
+        if 0.5 not in self.levels:
+            raise SettingsError(
+                "Forecasting.levels", f"levels must hold 0.5, the point forecast, got {list(self.levels)}."
+            )
         if self.decoder == "autoregressive" and self.head in ("quantiles", "point"):
             raise SettingsError(
                 "Forecasting.head",
                 f"the autoregressive decoder samples, so it needs a distribution, got {self.head!r}. "
                 "Use 'student-t', 'normal' or 'negative-binomial'.",
+            )
+
+        if self.decoder == "autoregressive" and self.encoder.bidirectional:
+            raise SettingsError(
+                "Encoder.bidirectional",
+                "the autoregressive decoder goes on from the last state, so it must read forwards only, got True. "
+                "Use the direct decoder or one direction.",
+            )
+        if self.decoder == "autoregressive" and self.past:
+            raise SettingsError(
+                "Forecasting.past",
+                f"the autoregressive decoder needs covariates that are known ahead, {', '.join(self.past)} is known of "
+                "the past only. Use the direct decoder or leave the column out.",
             )
         return self
 
@@ -76,5 +104,23 @@ class Forecasting:
     def columns(self) -> Columns:
         """The roles of the columns."""
         return Columns(
-            time=self.time, target=self.target, series=self.series, past=self.past, future=self.future, static=self.static
+            time=self.time,
+            target=self.target,
+            series=self.series,
+            past=self.past,
+            future=self.future,
+            static=self.static,
         )
+
+    def learn(self, table: Table) -> tuple[ForecastingTask, SeriesSet]:
+        """Learn frequency, covariates and sizes from the training data; also those data, read."""
+        from recurra.tasks.forecasting.task import ForecastingTask  # torch is imported by what needs it only
+
+        return ForecastingTask.learn(self, table)
+
+    @staticmethod
+    def restore(values: Mapping[str, Any]) -> ForecastingTask:
+        """The fitted task that its ``to_dict`` made plain."""
+        from recurra.tasks.forecasting.task import ForecastingTask  # likewise
+
+        return ForecastingTask.from_dict(values)
