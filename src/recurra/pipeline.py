@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from recurra import settings as plain
-from recurra.bundle import Bundle, describe_origin
+from recurra.bundle import MANIFEST, Bundle, describe_origin, load
 from recurra.data.tables import Source, Table, read_table, write_table
 from recurra.errors import CheckpointError, SettingsError
 from recurra.files import write_atomically
@@ -73,7 +73,11 @@ def resume(folder: str | Path, *, progress: Progress | None = None) -> Bundle:
     Raises:
         CheckpointError: there is no run, or its data are gone or have changed.
     """
-    return _Run.found(Path(folder)).go(progress or Silent())
+    folder = Path(folder)
+    if (folder / MANIFEST).is_file() and (folder / RUN).exists():  # killed when all was saved but not yet tidied up
+        shutil.rmtree(folder / RUN)
+        return load(folder)
+    return _Run.found(folder).go(progress or Silent())
 
 
 @dataclass
@@ -212,7 +216,7 @@ def _require_free(folder: Path) -> None:
             "the folder must be free, an unfinished training is in it. "
             f"Go on with: recurra resume {folder}; or delete it.",
         )
-    if (folder / "bundle.json").exists():
+    if (folder / MANIFEST).exists():
         raise SettingsError(
             f"out {folder}", "the folder must be free, a model is in it. Choose another one or delete it."
         )
@@ -221,7 +225,7 @@ def _require_free(folder: Path) -> None:
 def _read_run(folder: Path) -> dict[str, Any]:
     path = folder / RUN / "run.json"
     if not path.is_file():
-        done = (folder / "bundle.json").is_file()
+        done = (folder / MANIFEST).is_file()
         raise CheckpointError(
             str(folder),
             "a folder to resume must hold an unfinished training, "
