@@ -11,11 +11,13 @@ import numpy as np
 from recurra.data.calendar import calendar_names
 from recurra.data.series_set import SeriesSet
 from recurra.errors import DataError
+from recurra.tasks.forecasting.seasonality import BLOCKS
 from recurra.tasks.forecasting.settings import Forecasting
 
 _LONG = 20  # horizons that a series must have to give up some for validation
 _HELD_OUT = 0.05  # of a long series, once for validation and once for the test
 _NEAR_ZERO = 0.05  # of a series' mean: the logarithm is of no use to values below
+_FEWEST_SEASONS = 3
 _YEAR = np.timedelta64(365, "D")
 _FEW = 64  # series that are told apart by name at most
 
@@ -55,8 +57,7 @@ class Choices:
 def choose(settings: Forecasting, series: SeriesSet) -> Choices:
     """Choose for these settings and this training set; raises :class:`DataError` if a series is too short."""
     typical = int(np.median(series.observed))
-    seasons = (settings.season,) if settings.season else series.frequency.seasons
-    seasons = tuple(s for s in seasons if s > 1 and 3 * s <= typical) or (1,)
+    seasons = _choose_seasons(settings, series, typical)
     context, segment = _choose_context(settings, seasons[0], int(series.observed.min()))
     shortest = context if settings.decoder == "segments" else _shortest(context, seasons[0])
     validation, test = _choose_held_out(settings, typical, shortest)
@@ -74,6 +75,18 @@ def choose(settings: Forecasting, series: SeriesSet) -> Choices:
         validation=validation,
         test=test,
     )
+
+
+def _choose_seasons(settings: Forecasting, series: SeriesSet, typical: int) -> tuple[int, ...]:
+    """The main season if it was seen three times, longer ones only if all blocks of the profile can be filled.
+
+    A profile of few seasons is mostly their noise: of four years of daily weather it was worse than none.
+    """
+    if settings.season:
+        return (settings.season,)
+    main, *longer = series.frequency.seasons
+    chosen = (main,) if main > 1 and _FEWEST_SEASONS * main <= typical else ()
+    return (*chosen, *(season for season in longer if BLOCKS * season <= typical)) or (1,)
 
 
 def _choose_context(settings: Forecasting, season: int, least: int) -> tuple[int, int]:

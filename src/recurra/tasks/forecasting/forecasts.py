@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -96,11 +97,19 @@ class Forecasts:
         columns: dict[str, object] = {}
         if len(self.names) > 1:
             columns[series] = np.repeat(np.array(self.names)[self.series], horizon)
-        columns[time] = self.time.ravel()
+        columns[time] = _as_dates(self.time.ravel())
         columns["point"] = self.point.ravel()
         for q, level in enumerate(self.levels):
             columns[f"q{level:g}"] = self.quantiles[..., q].ravel()
         return pl.DataFrame(columns)
+
+
+def _as_dates(time: NDArray[Any]) -> NDArray[Any]:
+    """Times that are all at midnight are dates."""
+    if time.dtype.kind != "M":
+        return time
+    days = time.astype("datetime64[D]")
+    return days if (days == time).all() else time
 
 
 def _histories(series: SeriesSet, owner: Ints, origin: Ints, steps: int) -> Floats:
