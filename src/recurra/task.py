@@ -106,6 +106,10 @@ class Task(Protocol):
         """Score the model on the last ``windows`` of the data."""
         ...
 
+    def restore_scores(self, values: Mapping[str, Any]) -> Scores:
+        """The scores that their ``to_dict`` made plain."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """All that the task is, as plain JSON values: the ``task`` part of ``bundle.json``."""
         ...

@@ -246,6 +246,10 @@ class ForecastingTask:
 
     # Use
 
+    def restore_scores(self, values: Mapping[str, Any]) -> Scores:
+        """The scores that their ``to_dict`` made plain."""
+        return Scores.from_dict(values)
+
     def predict(self, model: nn.ModuleList, data: Source) -> pl.DataFrame:
         """Forecast the H steps after the last target of each series, in long form.
 

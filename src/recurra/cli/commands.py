@@ -1,0 +1,186 @@
+"""The commands: train, resume, evaluate, backtest, predict, info, demo."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recurra.cli.flags import flags_of, gather, with_flags
+from recurra.errors import SettingsError
+from recurra.settings import from_dict
+from recurra.tasks import TASKS
+from recurra.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from recurra.bundle import Bundle
+
+app = typer.Typer(
+    name="recurra",
+    help="LSTM-family sequence models: from your file to a model in service.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+train = typer.Typer(help="Train a model on your file; score it on what was held out.", no_args_is_help=True)
+app.add_typer(train, name="train", rich_help_panel="Train")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the bundle")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet or JSON lines")]
+Out = Annotated[Path, typer.Option("--out", help="folder for the bundle and its report", metavar="DIR")]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="settings file (TOML) with the same names", metavar="FILE")
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="replace a bundle or a run that is there")]
+_SHOWN = 40  # rows of a table on the terminal
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"recurra {version('recurra')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="show the version")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show tracebacks; also RECURRA_DEBUG=1")] = False,
+) -> None:
+    """LSTM-family sequence models: from your file to a model in service."""
+
+
+def _add_training(name: str, settings: type[Any]) -> None:
+    """Add ``recurra train NAME`` with the flags of the task's settings and of training."""
+    flags = [*flags_of(settings, "task"), *flags_of(TrainingOptions, "training")]
+
+    @with_flags(flags)
+    def command(data: Data, out: Out, config: Config = None, overwrite: Overwrite = False, **given: Any) -> None:
+        values = gather(flags, given, config)
+        task = from_dict(settings, values.get("task", {}))
+        training = from_dict(TrainingOptions, values.get("training", {}))
+        from recurra.pipeline import train as run
+        from recurra.training.progress import progress_on
+
+        if overwrite:
+            _clear(out)
+        _tell(run(task, data, out=out, options=training, progress=progress_on()), out, data)
+
+    summary = (settings.__doc__ or "").split("\n")[0]
+    train.command(name, help=summary)(command)
+
+
+for _name, _settings in TASKS.items():
+    _add_training(_name, _settings)
+
+
+@app.command(rich_help_panel="Train")
+def resume(folder: Folder) -> None:
+    """Go on, bit for bit, with a training that was interrupted or killed."""
+    from recurra.pipeline import resume as run
+    from recurra.training.progress import progress_on
+
+    _tell(run(folder, progress=progress_on()), folder, "DATA")
+
+
+@app.command(rich_help_panel="Use")
+def evaluate(folder: Folder, data: Data) -> None:
+    """Score a model on all of a file that it was not trained on."""
+    from recurra.bundle import load
+
+    typer.echo(load(folder).evaluate(data).summary())
+
+
+@app.command(rich_help_panel="Use")
+def backtest(
+    folder: Folder,
+    data: Data,
+    windows: Annotated[int, typer.Option(min=1, help="windows at the end of each series")],
+    stride: Annotated[int | None, typer.Option(min=1, help="steps between windows; default: the horizon")] = None,
+) -> None:
+    """Score a model on the last windows of a file, as if they had not been seen."""
+    from recurra.bundle import load
+
+    typer.echo(load(folder).backtest(data, windows, stride).summary())
+
+
+@app.command(rich_help_panel="Use")
+def predict(
+    folder: Folder,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help=".csv, .parquet or .jsonl; default: show", metavar="FILE")] = None,
+) -> None:
+    """Predict what comes after the end of a file."""
+    import polars as pl
+
+    from recurra.bundle import load
+    from recurra.data.tables import write_table
+
+    if out is not None and not out.parent.is_dir():
+        raise SettingsError(f"--out {out}", f"the folder {out.parent} must exist, it does not. Make it first.")
+    frame = load(folder).predict(data)
+    if out is not None:
+        write_table(frame, out)
+        typer.echo(f"{frame.height:,} rows written to {out}")
+        return
+    with pl.Config(
+        tbl_rows=_SHOWN, tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True, tbl_width_chars=120
+    ):
+        typer.echo(str(frame))
+    if frame.height > _SHOWN:
+        typer.echo(f"{frame.height:,} rows; write all of them with --out FILE.csv")
+
+
+@app.command(rich_help_panel="Use")
+def info(folder: Folder) -> None:
+    """Tell what a bundle is: its task, its data, its scores."""
+    from recurra.bundle import load
+
+    bundle = load(folder)
+    origin = bundle.provenance
+    weights = sum(weight.numel() for weight in bundle.model.parameters())
+    typer.echo(f"{bundle.task.name}, {weights:,} weights in {len(bundle.model)} member(s)")
+    typer.echo(f"trained {origin['date']} with recurra {origin['versions']['recurra']}, seed {origin['seed']}")
+    typer.echo(f"on {origin['data']['source']}, {origin['data']['rows']:,} rows, SHA-256 {origin['data']['sha256']}")
+    typer.echo(f"\n{_score_text(bundle)}")
+
+
+@app.command(rich_help_panel="Train")
+def demo(
+    out: Annotated[Path, typer.Option(help="folder for the bundle and its report", metavar="DIR")] = Path(
+        "recurra-demo"
+    ),
+    overwrite: Overwrite = False,
+) -> None:
+    """Forecast the weather of Seattle: data, training, report and prediction in a minute."""
+    from recurra.demo import run
+    from recurra.training.progress import progress_on
+
+    if overwrite:
+        _clear(out)
+    run(out, progress_on())
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a training writes, and nothing else."""
+    from recurra.bundle import MANIFEST, REPORT, WEIGHTS
+
+    shutil.rmtree(folder / "run", ignore_errors=True)
+    for name in (MANIFEST, WEIGHTS, REPORT):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _tell(bundle: Bundle, out: Path, data: str) -> None:
+    typer.echo(_score_text(bundle))
+    typer.echo(f"\nbundle and report: {out}, {out / 'report.html'}\npredict with: recurra predict {out} {data}")
+
+
+def _score_text(bundle: Bundle) -> str:
+    if not bundle.scores:
+        return "Nothing was held out, so there is no score."
+    return bundle.task.restore_scores(bundle.scores).summary()
