@@ -18,7 +18,7 @@ from recurra.training.progress import Progress
 
 SETTINGS = Forecasting(
     time="date",
-    target="temp_max",
+    target=("temp_max",),
     past=("precipitation", "temp_min", "wind", "weather"),
     horizon=7,
     context=28,
@@ -31,14 +31,14 @@ _COMMAND = (
 )
 
 
-def run(out: Path, progress: Progress) -> None:
+def run(out: Path, *, overwrite: bool = False, progress: Progress | None = None) -> None:
     """Train, score, report, save, load and predict; print what was done and the commands that do the same.
 
     Raises:
         MissingExtraError: the package with the data is not installed.
     """
     data = find_data()
-    bundle = train(SETTINGS, data, out=out, options=OPTIONS, progress=progress)
+    bundle = train(SETTINGS, data, out=out, overwrite=overwrite, options=OPTIONS, progress=progress)
     print(bundle.task.restore_scores(bundle.scores).summary())
     forecast = load(out).predict(data)
     write_table(forecast, out / "forecast.csv")

@@ -12,7 +12,7 @@ from typing import Any
 from torch import nn
 
 from recurra import settings as plain
-from recurra.bundle import MANIFEST, Bundle, describe_origin, load
+from recurra.bundle import MANIFEST, REPORT, WEIGHTS, Bundle, describe_origin, load
 from recurra.data.tables import Source, Table, read_table, write_table
 from recurra.errors import CheckpointError, SettingsError
 from recurra.files import write_atomically
@@ -33,6 +33,7 @@ def train(
     data: Source,
     *,
     out: str | Path | None = None,
+    overwrite: bool = False,
     options: TrainingOptions | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
@@ -43,6 +44,7 @@ def train(
         data: a file (CSV, Parquet, JSON lines) or a pandas, polars or pyarrow frame.
         out: the folder of the bundle and its report; while it is trained, ``out/run`` holds checkpoints and the log.
             None keeps all in memory.
+        overwrite: replace what a training left in ``out``, once the data and the settings have been accepted.
         options: of the training.
         progress: shows the run; None for silence.
 
@@ -60,7 +62,7 @@ def train(
     ['day', 'point', 'q0.1', 'q0.5', 'q0.9']
     """
     folder = None if out is None else Path(out)
-    if folder is not None:
+    if folder is not None and not overwrite:
         _require_free(folder)
     table = read_table(data)
     run = _Run.begin(task, table, options or TrainingOptions(), folder)
@@ -98,6 +100,7 @@ class _Run:
         """Learn from the data; only when all of it is right, write down what to train."""
         run = cls._of(settings, table, options, folder)
         if folder is not None:
+            _clear(folder)
             data = Path(table.source)
             if not data.is_file():  # a frame: keep a copy, or the run could not be resumed
                 data = folder / RUN / "data.parquet"
@@ -184,7 +187,7 @@ class _Run:
 
     def _save(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> None:
         assert self.folder is not None
-        write_report(self._report(bundle, scored, trained), self.folder / "report.html")
+        write_report(self._report(bundle, scored, trained), self.folder / REPORT)
         bundle.save(self.folder)
         shutil.rmtree(self.folder / RUN)
 
@@ -220,6 +223,13 @@ def _require_free(folder: Path) -> None:
         raise SettingsError(
             f"out {folder}", "the folder must be free, a model is in it. Choose another one or delete it."
         )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a training writes, and nothing else."""
+    shutil.rmtree(folder / RUN, ignore_errors=True)
+    for name in (MANIFEST, WEIGHTS, REPORT):
+        (folder / name).unlink(missing_ok=True)
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import dataclasses
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_type_hints
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -59,14 +59,10 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`."""
-    nested = {
-        field.name: field.type
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-    }
     arguments = dict(values)
-    for name, declared in nested.items():
+    for name, declared in get_type_hints(kind).items():
         if isinstance(arguments.get(name), Mapping) and dataclasses.is_dataclass(declared):
-            arguments[name] = from_dict(declared, arguments[name])  # type: ignore[arg-type]
+            arguments[name] = from_dict(declared, arguments[name])
     return kind(**arguments)
 
 

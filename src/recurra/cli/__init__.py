@@ -1,4 +1,4 @@
-"""The command line: it reads arguments, calls the library and prints. Torch is imported by the commands that need it."""
+"""The command line: it reads arguments, calls the library and prints. Torch is imported where it is needed only."""
 
 from __future__ import annotations
 

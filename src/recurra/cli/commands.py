@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,9 +66,8 @@ def _add_training(name: str, settings: type[Any]) -> None:
         from recurra.pipeline import train as run
         from recurra.training.progress import progress_on
 
-        if overwrite:
-            _clear(out)
-        _tell(run(task, data, out=out, options=training, progress=progress_on()), out, data)
+        bundle = run(task, data, out=out, overwrite=overwrite, options=training, progress=progress_on())
+        _tell(bundle, out, data)
 
     summary = (settings.__doc__ or "").split("\n")[0]
     train.command(name, help=summary)(command)
@@ -161,18 +159,7 @@ def demo(
     from recurra.demo import run
     from recurra.training.progress import progress_on
 
-    if overwrite:
-        _clear(out)
-    run(out, progress_on())
-
-
-def _clear(folder: Path) -> None:
-    """Remove what a training writes, and nothing else."""
-    from recurra.bundle import MANIFEST, REPORT, WEIGHTS
-
-    shutil.rmtree(folder / "run", ignore_errors=True)
-    for name in (MANIFEST, WEIGHTS, REPORT):
-        (folder / name).unlink(missing_ok=True)
+    run(out, overwrite=overwrite, progress=progress_on())
 
 
 def _tell(bundle: Bundle, out: Path, data: str) -> None:

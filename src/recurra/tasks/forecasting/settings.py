@@ -68,8 +68,8 @@ class Forecasting:
         bool | None,
         Field(description="train once more on all of the data after the score; default: if series are short"),
     ] = None
-    encoder: Annotated[Encoder, Field(default_factory=Encoder)]
-    reading: Annotated[Reading, Field(default_factory=Reading)]
+    encoder: Encoder = Field(default_factory=Encoder)
+    reading: Reading = Field(default_factory=Reading)
 
     @model_validator(mode="after")
     def _check(self) -> Forecasting:

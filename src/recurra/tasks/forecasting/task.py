@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from recurra.tasks.sections import Findings
 
 _CHUNK = 512  # windows forecast at once
-_FEWEST_STEPS, _MOST_STEPS, _PASSES = 300, 2000, 10
+_FEWEST_STEPS, _MOST_STEPS, _PASSES = 1000, 2000, 10
 _MOST_VALIDATION = 1000  # windows
 
 
