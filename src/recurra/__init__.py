@@ -1,1 +1,63 @@
-"""Recurra: LSTM-family sequence models on PyTorch, from your file to a model in service."""
+"""Recurra: LSTM-family sequence models on PyTorch, from your file to a model in service.
+
+The names below are the public API; each is imported when it is first used, so that the command line answers at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recurra import nn as nn
+    from recurra.bundle import Bundle as Bundle
+    from recurra.bundle import load as load
+    from recurra.data.columns import Reading as Reading
+    from recurra.errors import RecurraError as RecurraError
+    from recurra.pipeline import resume as resume
+    from recurra.pipeline import train as train
+    from recurra.settings import Encoder as Encoder
+    from recurra.tasks.forecasting import Forecasting as Forecasting
+    from recurra.training.options import TrainingOptions as TrainingOptions
+
+    __version__: str
+
+_HOMES = {
+    "Bundle": "recurra.bundle",
+    "Encoder": "recurra.settings",
+    "Forecasting": "recurra.tasks.forecasting",
+    "Reading": "recurra.data.columns",
+    "RecurraError": "recurra.errors",
+    "TrainingOptions": "recurra.training.options",
+    "load": "recurra.bundle",
+    "resume": "recurra.pipeline",
+    "train": "recurra.pipeline",
+}
+
+__all__ = [
+    "Bundle",
+    "Encoder",
+    "Forecasting",
+    "Reading",
+    "RecurraError",
+    "TrainingOptions",
+    "__version__",
+    "load",
+    "nn",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "nn":
+        return import_module("recurra.nn")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("recurra")
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'recurra' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

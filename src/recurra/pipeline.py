@@ -146,6 +146,7 @@ class _Run:
         }
 
     def go(self, progress: Progress) -> Bundle:
+        progress.tell(self.split.description)
         for notice in self.split.notices:
             progress.notice(notice)
         scored: Scored | None = None
@@ -195,7 +196,7 @@ class _Run:
         findings = self.task.findings(self.data, scored, [one.history for one in trained])
         return Report(
             title=f"{self.task.name.capitalize()}: {Path(self.table.source).name}",
-            subtitle=" · ".join(self.split.notices),
+            subtitle=". ".join((self.split.description, *self.split.notices)),
             headline=findings.headline,
             tone=findings.tone,
             facts=findings.facts,

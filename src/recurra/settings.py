@@ -60,9 +60,10 @@ def to_dict(value: Any) -> dict[str, Any]:
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`."""
     arguments = dict(values)
+    declared: Any
     for name, declared in get_type_hints(kind).items():
         if isinstance(arguments.get(name), Mapping) and dataclasses.is_dataclass(declared):
-            arguments[name] = from_dict(declared, arguments[name])
+            arguments[name] = from_dict(cast(type[Any], declared), arguments[name])
     return kind(**arguments)
 
 

@@ -56,8 +56,10 @@ class Split:
     """The final score, made once; None if nothing is held out for it."""
     everything: Examples | None
     """What to train on once more after the score; None to keep the model that was scored."""
+    description: str
+    """What was found in the data and chosen for them, in a sentence."""
     notices: tuple[str, ...] = ()
-    """What was repaired in the data, and what was learned from them, for people to read."""
+    """What was repaired in the data."""
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def test_lines_say_where_a_run_goes_on(small, die_at, killed, tmp_path):
     stream = io.StringIO()
     small.fit(tmp_path, progress=Lines(stream), checkpoint_steps=3)
     damaged, going_on, *_ = stream.getvalue().splitlines()
-    assert damaged.startswith("The checkpoint of step 6 in ")
+    assert damaged.startswith("notice: The checkpoint of step 6 in ")
     assert going_on == "training: going on from step 3 of 12"
 
 
@@ -73,7 +73,7 @@ def test_notices_appear_in_each_form():
     Lines(lines).notice("a line")
     assert "before the bar [1]" in bar.getvalue()
     assert "above [the] bar" in bar.getvalue()
-    assert lines.getvalue() == "a line\n"
+    assert lines.getvalue() == "notice: a line\n"
     with pytest.warns(RuntimeWarning, match="a warning"):
         Silent().notice("a warning")
 

@@ -35,6 +35,10 @@ class Progress(Protocol):
         """Tell the result of a validation."""
         ...
 
+    def tell(self, text: str) -> None:
+        """Tell what is done, for who watches."""
+        ...
+
     def notice(self, text: str) -> None:
         """Tell something that the user should know."""
         ...
@@ -63,6 +67,9 @@ class Silent:
         """Show nothing."""
 
     def validated(self, epoch: Epoch) -> None:
+        """Show nothing."""
+
+    def tell(self, text: str) -> None:
         """Show nothing."""
 
     def notice(self, text: str) -> None:
@@ -104,9 +111,13 @@ class Lines:
         if time.monotonic() - self._shown >= _LINE_SECONDS:
             self._flush()
 
-    def notice(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         """Print the text."""
         self._print(text)
+
+    def notice(self, text: str) -> None:
+        """Print the text as a notice."""
+        self._print(f"notice: {text}")
 
     def stop(self) -> None:
         """Print the last line if it was kept."""
@@ -158,6 +169,10 @@ class Bar:
         self._draw()
 
     def notice(self, text: str) -> None:
+        """Print the text as a notice above the bar."""
+        self.tell(f"notice: {text}")
+
+    def tell(self, text: str) -> None:
         """Print the text above the bar."""
         if self._bar:
             self._bar.console.print(text, markup=False, highlight=False)

@@ -192,7 +192,8 @@ class ForecastingTask:
             validate=self._validation(before_test) if choices.validation >= horizon else None,
             score=partial(self._score, series=series) if choices.test >= horizon else None,
             everything=self._training_windows(series) if refit else None,
-            notices=(*series.notices, self._describe(series)),
+            description=self._describe(series),
+            notices=series.notices,
         )
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
