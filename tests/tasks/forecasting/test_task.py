@@ -152,3 +152,15 @@ def test_settings_that_contradict_each_other_are_refused():
         Forecasting(**needed, decoder="autoregressive", head="normal", encoder={"bidirectional": True})
     with pytest.raises(SettingsError, match=r"known of the past only"):
         Forecasting(**needed, decoder="autoregressive", head="normal", past="rain")
+
+
+def test_the_profile_is_of_the_season_that_repeats_best():
+    hours = np.arange(24 * 7 * 12)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(len(hours))
+    daily, weekend = np.sin(2 * np.pi * hours / 24), 3.0 * (hours // 24 % 7 >= 5)
+    time = np.datetime64("2020-01-06T00", "us") + hours.astype("timedelta64[h]")
+    for pattern, season in ((daily + noise, 24), (daily + weekend + noise, 168)):
+        table = read_table(pl.DataFrame({"hour": time, "load": pattern}))
+        task, _ = ForecastingTask.learn(Forecasting(time="hour", target="load", horizon=24), table)
+        assert task.season == season
+        assert task.choices.seasons == (24, 168)

@@ -66,7 +66,7 @@ def choose(settings: Forecasting, series: SeriesSet) -> Choices:
     return Choices(
         context=context,
         shortest=shortest,
-        season=max(seasons),
+        season=_best_season(seasons, series.drop_last(validation + test)),
         seasons=tuple(sorted(s for s in seasons if s > 1)),
         log=_choose_log(settings, series),
         calendar=_choose_calendar(series),
@@ -87,6 +87,23 @@ def _choose_seasons(settings: Forecasting, series: SeriesSet, typical: int) -> t
     main, *longer = series.frequency.seasons
     chosen = (main,) if main > 1 and _FEWEST_SEASONS * main <= typical else ()
     return (*chosen, *(season for season in longer if BLOCKS * season <= typical)) or (1,)
+
+
+def _best_season(seasons: tuple[int, ...], series: SeriesSet) -> int:
+    """The season after which values are most like before, in the median over the series of the training part."""
+    target, owner = series.target, series.owner
+    errors = []
+    for season in seasons:
+        change = np.abs(target[season:] - target[:-season])
+        same = (owner[season:] == owner[:-season]) & ~np.isnan(change)
+        count = np.bincount(owner[season:][same], minlength=len(series))
+        total = np.bincount(owner[season:][same], weights=change[same], minlength=len(series))
+        errors.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
+    known = ~np.isnan(errors).any(axis=0)
+    if not known.any():
+        return seasons[0]
+    error = np.array(errors)[:, known]  # [seasons, S]
+    return seasons[int(np.argmin(np.median(error / np.maximum(error.min(axis=0), 1e-12), axis=1)))]
 
 
 def _choose_context(settings: Forecasting, season: int, least: int) -> tuple[int, int]:
