@@ -1,0 +1,44 @@
+"""Write docs/reference/settings.md from the settings classes.  Run: python docs/generate.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from recurra.cli.flags import Flag, flags_of
+from recurra.tasks import TASKS
+from recurra.training.options import TrainingOptions
+
+PAGE = Path(__file__).parent / "reference" / "settings.md"
+HEAD = """# Settings
+
+Made by `docs/generate.py` from the settings classes; do not edit. Each setting is a flag (`--hidden-size 64`), a line in
+a settings file (`hidden_size = 64` in its table) and an argument in Python, with one name. A flag goes before the file,
+the file before the default.
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    flags = [flag for name, settings in TASKS.items() for flag in flags_of(settings, "task")]
+    flags += flags_of(TrainingOptions, "training")
+    panels = list(dict.fromkeys((flag.panel, flag.table) for flag in flags))
+    return HEAD + "".join(_table(panel, table, flags) for panel, table in panels)
+
+
+def _table(panel: str, table: tuple[str, ...], flags: list[Flag]) -> str:
+    rows = [f"| `{flag.name}` | {_kind(flag)} | {flag.help} |\n" for flag in flags if flag.table == table]
+    head = f"\n## {panel}\n\nIn a settings file: `[{'.'.join(table)}]`.\n\n| name | value | meaning |\n|---|---|---|\n"
+    return head + "".join(rows)
+
+
+_KINDS = {str: "text", int: "integer", float: "number", bool: "yes or no"}
+_KINDS |= {list[str]: "texts", list[float]: "numbers", tuple[float, float]: "two numbers"}
+
+
+def _kind(flag: Flag) -> str:
+    return _KINDS.get(flag.kind) or " \\| ".join(f"`{choice}`" for choice in get_args(flag.kind))
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
