@@ -12,9 +12,9 @@ from recurra.training.options import TrainingOptions
 PAGE = Path(__file__).parent / "reference" / "settings.md"
 HEAD = """# Settings
 
-Made by `docs/generate.py` from the settings classes; do not edit. Each setting is a flag (`--hidden-size 64`), a line in
-a settings file (`hidden_size = 64` in its table) and an argument in Python, with one name. A flag goes before the file,
-the file before the default.
+Made by `docs/generate.py` from the settings classes; do not edit. Each setting is a flag (`--hidden-size 64`), a line
+in a settings file (`hidden_size = 64` in its table) and an argument in Python, with one name. A flag goes before the
+file, the file before the default.
 """
 
 
