@@ -17,7 +17,7 @@ from recurra.data.series_set import SeriesSet
 from recurra.data.tables import read_table
 from recurra.report import Picture, Report, Section, Table, render, write_report
 from recurra.tasks.forecasting.figures import data_figure
-from recurra.tasks.forecasting.forecasts import Forecasts
+from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.scores import score
 from recurra.tasks.forecasting.sections import data_section, findings, score_table, training_section
 from recurra.training.history import Epoch
@@ -80,15 +80,9 @@ def forecasts_of(series: SeriesSet, horizon: int = 48, windows: int = 10) -> For
     origin = (series.observed[:, None] - horizon * np.arange(windows, 0, -1)).ravel()
     actual = series.target[series.starts[owner, None] + origin[:, None] + np.arange(horizon)]
     point = actual + rng.normal(size=actual.shape)
-    return Forecasts.of(
-        series,
-        owner,
-        origin,
-        point=point,
-        quantiles=point[..., None] + np.array([-1.28, 0.0, 1.28]),
-        levels=(0.1, 0.5, 0.9),
-        seasons=(24,),
-    )
+    quantiles = point[..., None] + np.array([-1.28, 0.0, 1.28])
+    prediction = Prediction.at(series, owner, origin, point, quantiles, (0.1, 0.5, 0.9))
+    return Forecasts.judge(prediction, series, origin, seasons=(24,))
 
 
 @pytest.fixture(scope="module")
@@ -217,9 +211,9 @@ def test_the_smallest_case_has_a_report_too() -> None:
     data = {"t": list(range(12)), "x": [5.0] * 11 + [7.0]}
     series = read_series(read_table(data), Columns(time="t", target=("x",)), Reading())
     one = np.array([[6.0]])
-    forecasts = Forecasts.of(
-        series, np.array([0]), np.array([11]), point=one, quantiles=one[..., None][..., :0], levels=(), seasons=()
-    )
+    origin = np.array([11])
+    prediction = Prediction.at(series, np.array([0]), origin, one, one[..., None][..., :0], ())
+    forecasts = Forecasts.judge(prediction, series, origin, seasons=())
     found = findings(series, forecasts, score(forecasts))
     history = [Epoch(1, 10, 0.5, None, 1e-3, 1.0)]
     html = render(Report("t", sections=(*found.sections, training_section(history), data_section(series))))

@@ -31,13 +31,24 @@ PERIODS = {"YEARLY": (12, 1), "QUARTERLY": (3, 4), "MONTHLY": (1, 12), "OTHER": 
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    with gzip.open(data_file("m3_mcomp/M3.jsonl.gz"), "rt") as lines:
-        rows = [json.loads(line) for line in lines]
+    rows = read_rows()
     if arguments.validate:
         rows = [{**row, "train": row["train"][: -row["h"]], "test": row["train"][-row["h"] :]} for row in rows]
     results = {period: measure(period, rows, arguments) for period in arguments.period}
     results["overall"] = pool(list(results.values()))
     keep("m3-validation" if arguments.validate else "m3", {"smape": results, "seed": arguments.seed})
+
+
+def read_rows() -> list[dict[str, Any]]:
+    """All series: ``id``, ``period``, ``start``, horizon ``h``, ``train`` and ``test``."""
+    with gzip.open(data_file("m3_mcomp/M3.jsonl.gz"), "rt") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def monthly_rows() -> tuple[list[dict[str, Any]], pl.DataFrame]:
+    """The monthly series, as rows and as one frame of their training parts."""
+    rows = [row for row in read_rows() if row["period"].strip() == "MONTHLY"]
+    return rows, pl.concat([_frame(row, "MONTHLY") for row in rows])
 
 
 def pool(results: list[dict[str, float]]) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """A bundle: a task and its weights, in memory or as a directory of JSON and safetensors, never of code.
 
-``bundle.json`` names the task out of a closed table and holds the SHA-256 of every other file. Loading one from a
-stranger runs nothing of theirs: JSON is parsed, hashes are checked on the very bytes that are used, shapes are compared
-with a model that was built from the settings before any weight is looked at.
+``bundle.json`` names the task out of a closed table and holds the SHA-256 of every other file and of itself. Loading
+one from a stranger runs nothing of theirs: hashes are checked on the very bytes that are used, JSON is parsed, shapes
+are compared with a model that was built from the settings before any weight is looked at.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ FORMAT = 1
 MANIFEST, WEIGHTS, REPORT = "bundle.json", "weights.safetensors", "report.html"
 _MANIFEST_LIMIT = 32 * 2**20  # bytes; vocabularies are in it
 _HEADER_LIMIT = 8 * 2**20  # bytes that safetensors may add to the weights themselves
+_SEAL = ',\n  "sha256": "{}"\n}}\n'  # the end of the manifest; the hash is that of all before it
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ class Bundle:
             "provenance": self.provenance,
             "files": files,
         }
-        write_atomically(folder / MANIFEST, json.dumps(manifest, indent=2, allow_nan=False).encode())
+        write_atomically(folder / MANIFEST, _seal(json.dumps(manifest, indent=2, allow_nan=False)))
 
 
 def load(folder: str | Path) -> Bundle:
@@ -149,16 +150,39 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         raise BundleError(str(folder), f"a bundle must hold {MANIFEST}, there is none. Check the path.")
+    content = _read(path, _MANIFEST_LIMIT)
+    _check_seal(content, path)
     try:
-        manifest = json.loads(_read(path, _MANIFEST_LIMIT), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        manifest = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise BundleError(str(path), f"must be JSON in UTF-8: {error}.") from None
     _check_manifest(manifest, path)
     return dict(manifest)
 
 
+def _seal(manifest: str) -> bytes:
+    """The manifest's bytes, its own hash as the last field."""
+    body = manifest.removesuffix("\n}").encode()
+    return body + _SEAL.format(hashlib.sha256(body).hexdigest()).encode()
+
+
+def _check_seal(content: bytes, path: Path) -> None:
+    size = len(_SEAL.format("0" * 64))
+    body, seal = content[:-size], content[-size:]
+    if seal != _SEAL.format(hashlib.sha256(body).hexdigest()).encode():
+        raise BundleError(str(path), "must be as it was saved (its SHA-256 differs), it has changed. Get a new copy.")
+
+
 def _check_manifest(manifest: Any, path: Path) -> None:
-    kinds = {"format": int, "task": str, "settings": dict, "scores": dict, "provenance": dict, "files": dict}
+    kinds = {
+        "format": int,
+        "task": str,
+        "settings": dict,
+        "scores": dict,
+        "provenance": dict,
+        "files": dict,
+        "sha256": str,
+    }
     if not isinstance(manifest, dict) or set(manifest) != set(kinds):
         raise BundleError(str(path), f"must have exactly the fields {', '.join(kinds)}.")
     for name, kind in kinds.items():

@@ -93,6 +93,8 @@ class _Run:
     """What the task read from the table."""
     split: Split
     options: TrainingOptions
+    origin: Mapping[str, Any]
+    """Where the model comes from."""
     folder: Path | None
 
     @classmethod
@@ -114,7 +116,8 @@ class _Run:
         task, read = settings.learn(table)
         split = task.split(read)
         steps = options.steps or task.choose_steps(len(split.training), options.batch_size)
-        return cls(settings, task, table, read, split, replace(options, steps=steps), folder)
+        options = replace(options, steps=steps)
+        return cls(settings, task, table, read, split, options, describe_origin(table, options), folder)
 
     @classmethod
     def found(cls, folder: Path) -> _Run:
@@ -159,7 +162,7 @@ class _Run:
             task=self.task,
             model=model,
             scores=scored.scores.to_dict() if scored else {},
-            provenance=describe_origin(self.table, self.options),
+            provenance=self.origin,
         )
         if self.folder is not None:
             self._save(bundle, scored, history)

@@ -8,6 +8,7 @@ import io
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
@@ -40,12 +41,17 @@ class Table:
     frame: pl.DataFrame
     source: str
     """The path, or ``"DataFrame"``."""
-    sha256: str
-    """Of the bytes of the file, or of the contents of the frame."""
+    file_sha256: str | None = None
+    """Of the bytes of the file; None for a frame."""
     lines: NDArray[np.int64] | None = None
     """[rows] the line on which each row begins, for files that have lines."""
     notices: tuple[str, ...] = field(default=())
     """What was accepted but should be said: a byte order mark, an unusual delimiter, a last line without an end."""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the bytes of the file, or of the contents of the frame, which takes as long as writing them all."""
+        return self.file_sha256 or _hash_frame(self.frame)
 
     def row_name(self, row: int) -> str:
         """How people find row ``row``: ``"line 17"`` (the header counts) or ``"row 16"`` (from 1).
@@ -155,7 +161,7 @@ def _take_frame(source: Any) -> Table:
         columns = frame.to_polars()
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(FRAME, f"columns must have text names and plain types: {error}. Change them.") from None
-    return _with_rows(Table(columns, FRAME, _hash_frame(columns), notices=notices))
+    return _with_rows(Table(columns, FRAME, notices=notices))
 
 
 def _from_columns(columns: dict[str, Any]) -> pl.DataFrame:

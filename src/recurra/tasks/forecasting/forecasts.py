@@ -1,4 +1,4 @@
-"""What was forecast at a number of origins, beside what really came: scores and figures are made from it."""
+"""What was forecast at a number of origins; beside what really came, scores and figures are made from it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _HISTORY = 512  # steps that the drift looks back at most
 
 
 @dataclass(frozen=True, eq=False)
-class Forecasts:
-    """Forecasts of W windows, each of H steps.
+class Prediction:
+    """What was forecast for W windows, each of H steps.
 
     A window is one origin of one series: its first forecast step is the one after the last known value.
     """
@@ -32,64 +32,24 @@ class Forecasts:
     """[W] which series a window belongs to."""
     time: NDArray[np.datetime64] | NDArray[np.int64]
     """[W, H] the time of each forecast step."""
-    actual: NDArray[np.float64]
-    """[W, H] what really came; NaN where unknown."""
     point: NDArray[np.float64]
     """[W, H] the point forecast."""
     quantiles: NDArray[np.float64]
     """[W, H, Q] the forecast quantiles; Q may be 0."""
     levels: tuple[float, ...]
     """The Q levels of the quantiles, rising, each in (0, 1)."""
-    baselines: Mapping[str, NDArray[np.float64]]
-    """Of the naive methods for the same windows, ``"naive"``, ``"seasonal naive (48)"``, ``"drift"``: [W, H]."""
-    scale: NDArray[np.float64]
-    """[W] mean absolute error of the one-season-back forecast within the history before the origin (for MASE)."""
 
     @classmethod
-    def of(
-        cls,
-        series: SeriesSet,
-        owner: Ints,
-        origin: Ints,
-        *,
-        point: Floats,
-        quantiles: Floats,
-        levels: tuple[float, ...],
-        seasons: tuple[int, ...],
-    ) -> Forecasts:
-        """Put forecasts beside what really came and what naive methods say.
+    def at(
+        cls, series: SeriesSet, owner: Ints, origin: Ints, point: Floats, quantiles: Floats, levels: tuple[float, ...]
+    ) -> Prediction:
+        """Name series and times of the forecasts ``point`` [W, H] and ``quantiles`` [W, H, Q].
 
-        Args:
-            series: the data; ``origin`` may lie at its end.
-            owner: [W] the series of each window.
-            origin: [W] its first forecast step, from the start of the series.
-            point: [W, H].
-            quantiles: [W, H, Q].
-            levels: Q.
-            seasons: steps per season, for the seasonal naive methods; the first one also for the scale of MASE.
+        ``owner`` [W] is the series of each window, ``origin`` [W] its first step, which may lie at the end of the data.
         """
-        horizon = point.shape[1]
-        begin, end = series.starts[owner, None], series.starts[owner + 1, None]
-        ahead = begin + origin[:, None] + np.arange(horizon)  # [W, H]
-        inside = ahead < end
-        at = np.minimum(ahead, end - 1)
-        last = series.time[begin + origin[:, None] - 1]
-        history = _histories(series, owner, origin, max((*seasons, _HISTORY)))
-        baselines = {"naive": naive(history, horizon)}
-        for season in seasons:
-            baselines[f"seasonal naive ({season})"] = seasonal_naive(history, horizon, season)
-        baselines["drift"] = drift(history, horizon)
-        return cls(
-            names=series.names,
-            series=owner,
-            time=series.frequency.after(last, np.arange(1, horizon + 1)),
-            actual=np.where(inside, series.target[at], np.nan),
-            point=point,
-            quantiles=quantiles,
-            levels=levels,
-            baselines=baselines,
-            scale=_scales(series, owner, origin, seasons[0] if seasons else 1),
-        )
+        last = series.time[series.starts[owner] + origin - 1]
+        time = series.frequency.after(last[:, None], np.arange(1, point.shape[1] + 1))
+        return cls(series.names, owner, time, point, quantiles, levels)
 
     def frame(self, time: str, series: str) -> pl.DataFrame:
         """[W H] rows in long form: ``series`` (if there are several), ``time``, ``point`` and one column per level."""
@@ -102,6 +62,43 @@ class Forecasts:
         for q, level in enumerate(self.levels):
             columns[f"q{level:g}"] = self.quantiles[..., q].ravel()
         return pl.DataFrame(columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts(Prediction):
+    """Forecasts beside what really came and what naive methods say."""
+
+    actual: NDArray[np.float64]
+    """[W, H] what really came; NaN where unknown."""
+    baselines: Mapping[str, NDArray[np.float64]]
+    """Of the naive methods for the same windows, ``"naive"``, ``"seasonal naive (48)"``, ``"drift"``: [W, H]."""
+    scale: NDArray[np.float64]
+    """[W] mean absolute error of the one-season-back forecast within the history before the origin (for MASE)."""
+
+    @classmethod
+    def judge(cls, prediction: Prediction, series: SeriesSet, origin: Ints, seasons: tuple[int, ...]) -> Forecasts:
+        """Put a prediction beside the truth.
+
+        Args:
+            prediction: of W windows.
+            series: the data that it was made from, with what came after the origins.
+            origin: [W] the first forecast step of each window, from the start of its series.
+            seasons: steps per season, for the seasonal naive methods; the first one also for the scale of MASE.
+        """
+        owner, horizon = prediction.series, prediction.point.shape[1]
+        end = series.starts[owner + 1, None]
+        ahead = series.starts[owner, None] + origin[:, None] + np.arange(horizon)  # [W, H]
+        history = _histories(series, owner, origin, max((*seasons, _HISTORY)))
+        baselines = {"naive": naive(history, horizon)}
+        for season in seasons:
+            baselines[f"seasonal naive ({season})"] = seasonal_naive(history, horizon, season)
+        baselines["drift"] = drift(history, horizon)
+        return cls(
+            **vars(prediction),
+            actual=np.where(ahead < end, series.target[np.minimum(ahead, end - 1)], np.nan),
+            baselines=baselines,
+            scale=_scales(series, owner, origin, seasons[0] if seasons else 1),
+        )
 
 
 def _as_dates(time: NDArray[Any]) -> NDArray[Any]:

@@ -117,7 +117,7 @@ def score(forecasts: Forecasts) -> Scores:
     >>> actual, point = np.array([[1.0, 2.0]]), np.array([[1.0, 1.5]])
     >>> naive = {"naive": np.zeros((1, 2))}
     >>> none = np.zeros((1, 2, 0))
-    >>> scores = score(Forecasts(("a",), np.array([0]), day, actual, point, none, (), naive, np.array([1.0])))
+    >>> scores = score(Forecasts(("a",), np.array([0]), day, point, none, (), actual, naive, np.array([1.0])))
     >>> scores.table["model"]["mae"], scores.table["naive"]["mae"], round(scores.skill["mae"].value, 3)
     (0.25, 1.5, 0.833)
     """

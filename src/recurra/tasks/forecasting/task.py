@@ -25,7 +25,7 @@ from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
 from recurra.tasks.forecasting.choices import Choices, choose
 from recurra.tasks.forecasting.embedding import Inputs
-from recurra.tasks.forecasting.forecasts import Forecasts
+from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.heads import Head, build_head
 from recurra.tasks.forecasting.models import AutoregressiveForecaster, DirectForecaster, SegmentForecaster
 from recurra.tasks.forecasting.scores import Scores, score
@@ -260,8 +260,8 @@ class ForecastingTask:
         series.require_future(self.settings.horizon)
         self._require_context(series)
         series = extend_future(series, self.settings.horizon)
-        forecasts = self.forecast(model, series, np.arange(len(series)), series.observed)
-        return forecasts.frame(self.settings.time, self.settings.series or "series")
+        prediction = self.forecast(model, series, np.arange(len(series)), series.observed)
+        return prediction.frame(self.settings.time, self.settings.series or "series")
 
     def evaluate(self, model: nn.ModuleList, data: Source) -> Scores:
         """Score the model on all of ``data``: windows of H steps, one after the other."""
@@ -275,13 +275,14 @@ class ForecastingTask:
 
     def backtest_series(self, model: nn.ModuleList, series: SeriesSet, windows: int, stride: int) -> Forecasts:
         """Forecast the last ``windows`` windows of each series as if their horizon had not been seen."""
-        origins = last_origins(series, windows, stride, self.settings.horizon, self.choices.shortest)
-        return self.forecast(model, series, *origins)
+        owner, origin = last_origins(series, windows, stride, self.settings.horizon, self.choices.shortest)
+        prediction = self.forecast(model, series, owner, origin)
+        return Forecasts.judge(prediction, series, origin, self.choices.seasons)
 
     @torch.no_grad()
     def forecast(
         self, model: nn.ModuleList, series: SeriesSet, owner: NDArray[np.int64], origin: NDArray[np.int64]
-    ) -> Forecasts:
+    ) -> Prediction:
         """Forecast from the origins [W] of the series ``owner`` [W]; members are averaged."""
         windows = Windows(self, series, owner, origin)
         if not len(windows):
@@ -292,15 +293,9 @@ class ForecastingTask:
             torch.default_generator.manual_seed(0)
             values = torch.cat([self._quantiles(model, windows.batch(chunk), levels) for chunk in chunks]).numpy()
         quantiles = np.exp(values) if self.log else values  # [W, H, Q]
-        return Forecasts.of(
-            series,
-            owner,
-            origin,
-            point=quantiles[..., levels.index(0.5)],
-            quantiles=quantiles if self.levels else quantiles[..., :0],
-            levels=self.levels,
-            seasons=self.choices.seasons,
-        )
+        point = quantiles[..., levels.index(0.5)]
+        kept = quantiles if self.levels else quantiles[..., :0]
+        return Prediction.at(series, owner, origin, point, kept, self.levels)
 
     def _require_context(self, series: SeriesSet) -> None:
         short = np.flatnonzero(series.observed < self.choices.shortest)
