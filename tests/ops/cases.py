@@ -18,8 +18,11 @@ from recurra.ops import (
     RNNWeights,
     gru,
     lstm,
+    native,
     rnn,
 )
+from recurra.ops.gru import cpu as gru_cpu
+from recurra.ops.lstm import cpu as lstm_cpu
 from recurra.types import State
 
 LSTM_FORMS = {
@@ -62,6 +65,12 @@ class Case:
     @property
     def plain(self) -> bool:
         return self.options.plain and self.noise is None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel is here and computes this form."""
+        computes = {"lstm": lstm_cpu.computes, "gru": gru_cpu.computes}.get(self.op)
+        return native.module is not None and (computes is None or computes(self.options))
 
 
 def cases() -> list[Case]:

@@ -15,7 +15,7 @@ LENGTHS = {"full": None, "lengths": [5, 2, 0, 3]}
 
 
 def kernels(case: Case) -> list[str]:
-    return ["reference", "aten"] if case.plain else ["reference"]
+    return ["reference"] + ["aten"] * case.plain + ["cpu"] * case.compiled
 
 
 RUNS = [pytest.param(case, kernel, id=f"{case}-{kernel}") for case in cases() for kernel in kernels(case)]
@@ -49,7 +49,7 @@ def expected(p: Problem, lengths: list[int] | None, reverse: bool) -> tuple[Tens
 def test_values(case: Case, kernel: str, reverse: bool, lengths: list[int] | None, dtype: torch.dtype) -> None:
     p = problem(case)
     y, cells, state = expected(p, lengths, reverse)
-    wants_cells = {"return_cells": True} if case.op == "lstm" and kernel == "reference" else {}
+    wants_cells = {"return_cells": True} if case.op == "lstm" and kernel != "aten" else {}
     got, got_cells, final = p.to(dtype).run(lengths=lengths, reverse=reverse, kernel=kernel, **wants_cells)
     assert_close(got, y)
     for part, want in zip(final, state, strict=True):
@@ -85,7 +85,7 @@ def test_shapes(op: str, shape: tuple[int, int, int, int]) -> None:
     p = problem(Case(op, plain.form, plain.options, T=T, B=B, D=D, H=H))
     p = p.replaced([t / H**0.5 for t in p.tensors()])
     y, _, state = expected(p, None, False)
-    for kernel in ("reference", "aten"):
+    for kernel in kernels(p.case):
         got, _, final = p.to(torch.float32).run(kernel=kernel)
         assert_close(got, y)
         assert_close(final[0], state[0])

@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, lstm, stack
+from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, cpu, lstm, stack
 from recurra.ops.lstm.options import Ablation
 from recurra.types import State
 
@@ -189,6 +189,9 @@ class LSTM(Recurrent):
     def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
+
+    def _is_compiled(self, x: Tensor, state: State) -> bool:
+        return cpu.can_run(x, state, self._weights("_l0"), self.options, None)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool

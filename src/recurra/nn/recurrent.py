@@ -102,6 +102,10 @@ class Recurrent(nn.Module):
         """Run torch's fused kernel over all layers at once, in the plain form."""
         raise NotImplementedError
 
+    def _is_compiled(self, x: Tensor, state: State) -> bool:
+        """Whether the compiled kernel can run the layers one by one, which is faster than torch's fused stack."""
+        raise NotImplementedError
+
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
     ) -> tuple[Tensor, Tensor | None, State]:
@@ -156,7 +160,8 @@ class Recurrent(nn.Module):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells)
         state = self._read_state(state, x, layout)
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
-        if lengths is None and self.options.plain and not (masked or return_cells) and x.numel():
+        fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
+        if fused and not self._is_compiled(x, state):
             return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
         return self._layers(x, state, lengths, return_cells)
 

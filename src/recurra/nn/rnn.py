@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.rnn import RNNOptions, RNNWeights, rnn, stack
+from recurra.ops.rnn import RNNOptions, RNNWeights, cpu, rnn, stack
 from recurra.ops.scan import dropout_mask
 from recurra.types import State
 
@@ -87,18 +87,23 @@ class RNN(Recurrent):
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional, options=self.options)
 
-    def _operate(
-        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
-    ) -> tuple[Tensor, Tensor | None, State]:
-        del return_cells  # only an LSTM has cells
-        weights = RNNWeights(
+    def _weights(self, suffix: str) -> RNNWeights:
+        return RNNWeights(
             input=getattr(self, "weight_ih" + suffix),
             recurrent=self._recurrent_weight(suffix),
             bias_input=self._weight("bias_ih", suffix),
             bias_recurrent=self._weight("bias_hh", suffix),
         )
+
+    def _is_compiled(self, x: Tensor, state: State) -> bool:
+        return cpu.can_run(x, state, self._weights("_l0"), None)
+
+    def _operate(
+        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
+    ) -> tuple[Tensor, Tensor | None, State]:
+        del return_cells  # only an LSTM has cells
         p = self.options.recurrent_dropout if self.training else 0.0
         drop_h = dropout_mask((x.shape[1], self.hidden_size), p, x) if p else None
         reverse = suffix.endswith("_reverse")
-        y, state = rnn(x, state, weights, self.options, lengths=lengths, drop_h=drop_h, reverse=reverse)
+        y, state = rnn(x, state, self._weights(suffix), self.options, lengths=lengths, drop_h=drop_h, reverse=reverse)
         return y, None, state

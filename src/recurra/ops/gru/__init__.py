@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from recurra.errors import ShapeError
-from recurra.ops.gru import aten, reference
+from recurra.ops.gru import aten, cpu, reference
 from recurra.ops.gru.aten import stack
 from recurra.ops.gru.options import GRUOptions, GRUWeights
 from recurra.ops.gru.reference import GATES
@@ -47,10 +47,15 @@ def gru(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("gru.weights", f"must have {3 * H} rows for the gates r z n, got {shapes}.")
     kept = valid_lengths(lengths, x)
+    compiled = cpu.can_run(x, state, weights, options, drop_h)
+    chosen = choose_kernel("gru", kernel, x, compiled=compiled, plain=options.plain and drop_h is None)
+    if chosen == "cpu":
+        return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
+
     x = zero_padding(x, kept)
     if reverse:
         x = reverse_in_time(x, kept)
-    if choose_kernel("gru", kernel, x, options.plain and drop_h is None) == "aten":
+    if chosen == "aten":
         y, state = aten.loop(x, state, weights, kept)
     else:
         y, state = reference.loop(reference.project(x, weights), state, weights, options, kept, drop_h)

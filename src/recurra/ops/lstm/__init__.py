@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from recurra.errors import ShapeError
-from recurra.ops.lstm import aten, reference
+from recurra.ops.lstm import aten, cpu, reference
 from recurra.ops.lstm.aten import stack
 from recurra.ops.lstm.options import GATES, LSTMOptions
 from recurra.ops.lstm.weights import LSTMNoise, LSTMWeights
@@ -49,17 +49,21 @@ def lstm(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("lstm.weights", f"must have {G} rows for the gates {' '.join(options.rows)}, got {shapes}.")
     kept = valid_lengths(lengths, x)
+    plain = options.plain and noise is None and not return_cells
+    compiled = cpu.can_run(x, state, weights, options, noise)
+    chosen = choose_kernel("lstm", kernel, x, compiled=compiled, plain=plain)
+    if chosen == "cpu":
+        y, cells, state = cpu.loop(x, state, weights, options, kept, noise, reverse, return_cells)
+        return y, cells, state
+
     x = zero_padding(x, kept)
     if reverse:
         x = reverse_in_time(x, kept)
-
-    plain = options.plain and noise is None and not return_cells
-    cells: Tensor | None = None
-    if choose_kernel("lstm", kernel, x, plain) == "aten":
+    cells = None
+    if chosen == "aten":
         y, state = aten.loop(x, state, weights, kept)
     else:
         y, cells, state = reference.loop(reference.project(x, weights, options), state, weights, options, kept, noise)
-
     if reverse:
         y = reverse_in_time(y, kept)
         cells = reverse_in_time(cells, kept) if cells is not None else None

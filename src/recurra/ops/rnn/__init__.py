@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from recurra.errors import ShapeError
-from recurra.ops.rnn import aten, reference
+from recurra.ops.rnn import aten, cpu, reference
 from recurra.ops.rnn.aten import stack
 from recurra.ops.rnn.options import RNNOptions, RNNWeights
 from recurra.ops.rnn.reference import GATES
@@ -47,10 +47,15 @@ def rnn(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("rnn.weights", f"must have {H} rows, got {shapes}.")
     kept = valid_lengths(lengths, x)
+    compiled = cpu.can_run(x, state, weights, drop_h)
+    chosen = choose_kernel("rnn", kernel, x, compiled=compiled, plain=drop_h is None)
+    if chosen == "cpu":
+        return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
+
     x = zero_padding(x, kept)
     if reverse:
         x = reverse_in_time(x, kept)
-    if choose_kernel("rnn", kernel, x, drop_h is None) == "aten":
+    if chosen == "aten":
         y, state = aten.loop(x, state, weights, options, kept)
     else:
         y, state = reference.loop(reference.project(x, weights), state, weights, options, kept, drop_h)

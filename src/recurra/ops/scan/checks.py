@@ -10,7 +10,7 @@ from torch import Tensor
 from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.types import State
 
-Kernel: TypeAlias = Literal["reference", "aten"]
+Kernel: TypeAlias = Literal["reference", "aten", "cpu"]
 
 
 def check_probability(where: str, value: float) -> None:
@@ -33,12 +33,16 @@ def check_sequence(op: str, x: Tensor, state: State, weight: Tensor, state_sizes
         raise ShapeError(f"{op}.state", f"must have the dtype of x, {x.dtype}, got {[part.dtype for part in state]}.")
 
 
-def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, plain: bool) -> Kernel:
-    """The fused kernel where it computes the form at hand, else the reference; ``kernel`` forces one."""
+def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, *, compiled: bool, plain: bool) -> Kernel:
+    """The fastest kernel that computes the form at hand: compiled, torch's fused one, or the reference.
+
+    ``kernel`` forces one; ``compiled`` and ``plain`` say whether the first two can.
+    """
+    able = {"cpu": compiled, "aten": plain, "reference": True}
     if kernel is None:
-        return "aten" if plain and x.numel() else "reference"
-    if kernel not in ("reference", "aten"):
-        raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, ('reference', 'aten'))}")
-    if kernel == "aten" and not plain:
-        raise SettingsError(f"{op}.kernel", "'aten' computes the plain form only. Use 'reference' for this one.")
+        return "cpu" if compiled else "aten" if plain and x.numel() else "reference"
+    if kernel not in able:
+        raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, tuple(able))}")
+    if not able[kernel]:
+        raise SettingsError(f"{op}.kernel", f"{kernel!r} does not compute this form here. Use 'reference'.")
     return kernel

@@ -1,0 +1,474 @@
+// The gradients of all steps of one layer in one direction.
+//
+// Chunks of time are walked from the end. Within one: step by step the gradient of the sums, and from it that of the old
+// h; then, for the chunk as a whole, the gradients of the weights and of the input as large products. Steps at which
+// nothing arrives (a loss on the last step only, once its gradient has died away) are passed over.
+#pragma once
+
+#include "layout.h"
+#include "scratch.h"
+#include "threads.h"
+
+namespace recurra::RECURRA_ISA {
+
+template <class C, class T> class Backward {
+public:
+    Backward(const Problem<T>& problem, const Gradients<T>& gradients)
+        : p_(problem),
+          g_(gradients),
+          cell_(problem),
+          layout_(problem),
+          grid_(choose_grid(problem, layout_.panels)),
+          plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
+          barrier_(grid_.members()),
+          live_(plan_.steps) {}
+
+    void run() {
+        const long columns = layout_.columns(), state = p_.B * layout_.padded, chunk = longest_chunk();
+        const bool cell = C::kHasCell;
+        weights_wanted_ = g_.dw_input || g_.dw_recurrent || g_.db_input || g_.db_recurrent;
+        input_strips_ = g_.dw_input ? strips(p_.D) : 0;
+        recurrent_strips_ = g_.dw_recurrent ? strips(p_.H) : 0;
+        const long all_strips = input_strips_ + recurrent_strips_;
+        const long streams_x = g_.dx.data ? vectors(p_.D) * W * columns : 0, streams_h = layout_.padded * columns;
+        const long peepholes = peepholes_wanted() ? 3 * layout_.padded * grid_.members() : 0;
+        Scratch scratch(size(streams_x) + size(streams_h) + size(columns * chunk) + size(state) +
+                        size(cell ? state : 0) + size(all_strips * kStrip * chunk) +
+                        size(all_strips * kStrip * columns) + size(columns) + size(peepholes));
+        input_ = scratch.take<T>(streams_x);
+        recurrent_ = scratch.take<T>(streams_h);
+        dsums_ = scratch.take<T>(columns * chunk);
+        dh_ = scratch.take<T>(state);
+        dc_ = scratch.take<T>(cell ? state : 0);
+        packed_ = scratch.take<T>(all_strips * kStrip * chunk);
+        dweights_ = scratch.take<T>(all_strips * kStrip * columns);
+        dbias_ = scratch.take<T>(columns);
+        dpeephole_ = scratch.take<T>(peepholes);
+        chunk_rows_.resize(chunk);
+        for (std::atomic<char>& live : live_) live = 0;
+        run_team(grid_.members(), [this](int member) {
+            const FlushDenormals flush(sizeof(T) == sizeof(float));
+            Member{*this, member}.run();
+        });
+    }
+
+private:
+    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kStrip = kSumVecs * W, kChunk = 192;
+
+    static std::size_t size(long count) { return Scratch::size<T>(count); }
+    static long vectors(long count) { return (count + W - 1) / W; }
+    static long strips(long count) { return (count + kStrip - 1) / kStrip; }
+    bool peepholes_wanted() const { return g_.dpeephole_i || g_.dpeephole_f || g_.dpeephole_o; }
+
+    long longest_chunk() const {
+        long longest = 0;
+        for (long to = plan_.steps; to > 0;) {
+            const long from = plan_.backward_until(to, kChunk);
+            longest = std::max(longest, plan_.first(to) - plan_.first(from));
+            to = from;
+        }
+        return longest;
+    }
+
+    // One real step of one row, for the products over a chunk.
+    struct Row {
+        const T *x, *h;
+        T* dx;
+        long b;
+    };
+
+    struct Member {
+        Backward& f;
+        const int me, part, range;
+        const long first_panel, last_panel;
+        T* const dpeephole;
+        bool carried = true;  // whether any gradient may come from the later steps
+
+        Member(Backward& backward, int member)
+            : f(backward),
+              me(member),
+              part(f.grid_.part(member)),
+              range(f.grid_.range(member)),
+              first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
+              last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
+              dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr) {}
+
+        long mine(long count) const { return share(count, me, f.grid_.members()); }
+        long mine_end(long count) const { return share(count, me + 1, f.grid_.members()); }
+
+        void run() {
+            begin();
+            f.barrier_.wait();
+            for (long to = f.plan_.steps; to > 0;) {
+                const long from = f.plan_.backward_until(to, kChunk);
+                for (long step = to - 1; step >= from; --step) step_back(step, from, to);
+                if (f.grid_.members() > 1) f.barrier_.wait();
+                products(from, to);
+                if (f.grid_.members() > 1) f.barrier_.wait();
+                to = from;
+            }
+            finish();
+        }
+
+        void begin() {
+            const Problem<T>& p = f.p_;
+            const long padded = f.layout_.padded, columns = f.layout_.columns();
+            for (long v = mine(padded / W); v < mine_end(padded / W); ++v) {
+                f.layout_.pack_stream(p.w_recurrent, p.recurrent_rows, p.H, v, f.recurrent_ + v * W * columns);
+            }
+            if (f.g_.dx.data) {
+                for (long v = mine(vectors(p.D)); v < mine_end(vectors(p.D)); ++v) {
+                    f.layout_.pack_stream(p.w_input, p.input_rows, p.D, v, f.input_ + v * W * columns);
+                }
+            }
+            const long sums = (f.input_strips_ + f.recurrent_strips_) * kStrip * kPanelWidth;
+            for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
+                std::fill_n(f.dweights_ + panel * sums, sums, T(0));
+                std::fill_n(f.dbias_ + panel * kPanelWidth, kPanelWidth, T(0));
+            }
+            if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
+            for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
+                const long b = f.plan_.row(place);
+                for (long unit = first_panel * f.layout_.kUnitsOfPanel; unit < last_panel * f.layout_.kUnitsOfPanel;
+                     unit += W) {
+                    const long count = std::max(0L, std::min(W, p.H - unit));
+                    store(f.dh_ + place * padded + unit, f.g_.dh ? load(f.g_.dh + b * p.H + unit, count) : Vec<T>{});
+                    if (C::kHasCell) {
+                        store(f.dc_ + place * padded + unit,
+                              f.g_.dc ? load(f.g_.dc + b * p.H + unit, count) : Vec<T>{});
+                    }
+                }
+                if (f.g_.dx.data && range == 0) {
+                    for (long t = f.plan_.length(place); t < p.T_; ++t) std::fill_n(f.g_.dx.at(t, b), p.D, T(0));
+                }
+            }
+        }
+
+        void step_back(long step, long from, long to) {
+            const long n = f.plan_.count(step, part), base = f.plan_.first(from);
+            const long chunk = f.plan_.first(to) - base;
+            const bool arrives = n > 0 && (carried || begins(step, n) || arrives_at(step, n));
+            bool live = false;
+            if (arrives) {
+                for (long panel = first_panel; panel < last_panel; ++panel) {
+                    T* dsums = f.dsums_ + (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth;
+                    for (long i = 0; i < n; ++i) live |= apply(step, panel, i, dsums + i * kPanelWidth);
+                }
+            } else {
+                for (long panel = first_panel; panel < last_panel; ++panel) {
+                    std::fill_n(f.dsums_ + (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth,
+                                n * kPanelWidth, T(0));
+                }
+            }
+            if (live) f.live_[step].store(1, std::memory_order_relaxed);
+            if (f.grid_.ranges > 1) {
+                f.barrier_.wait();
+                live = f.live_[step].load(std::memory_order_relaxed);
+            }
+            if (live) {
+                to_the_old_state(step, base, chunk, n);
+                carried = true;
+            } else if (arrives) {
+                carried = settle(n);
+            }
+        }
+
+        // Rows whose last step this is bring the gradient of their final state.
+        bool begins(long step, long n) const {
+            const long last = f.plan_.begin(part) + n - 1;
+            return (f.g_.dh || f.g_.dc) && f.plan_.length(last) == step + 1;
+        }
+
+        bool arrives_at(long step, long n) const {
+            const Problem<T>& p = f.p_;
+            for (long i = 0; i < n; ++i) {
+                const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
+                const long t = f.plan_.time(step, place, p.reverse);
+                const long unit = first_panel * f.layout_.kUnitsOfPanel;
+                const long end = std::min(p.H, last_panel * f.layout_.kUnitsOfPanel);
+                for (const Steps<const T>* arriving : {&f.g_.dy, &f.g_.dcells}) {
+                    if (!*arriving) continue;
+                    Int<T> seen{};
+                    for (long k = unit; k < end; k += W) {
+                        seen |= load(arriving->at(t, b) + k, std::min(W, end - k)) != Vec<T>{};
+                    }
+                    if (any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))))) return true;
+                }
+            }
+            return false;
+        }
+
+        // Nothing reached the sums; what is left in the carried gradients may be a cell's, beyond closed gates.
+        bool settle(long n) {
+            const long padded = f.layout_.padded, place0 = f.plan_.begin(part);
+            const long unit0 = first_panel * f.layout_.kUnitsOfPanel, unit1 = last_panel * f.layout_.kUnitsOfPanel;
+            bool left = false;
+            for (long i = 0; i < n; ++i) {
+                T* dh = f.dh_ + (place0 + i) * padded;
+                if (!f.cell_.sees_state()) std::fill(dh + unit0, dh + unit1, T(0));
+                for (long k = unit0; k < unit1; ++k) {
+                    left |= dh[k] != 0;
+                    if (C::kHasCell) left |= f.dc_[(place0 + i) * padded + k] != 0;
+                }
+            }
+            return left;
+        }
+
+        // One row, the units of one panel: the gradient of their sums. Tells whether any of it is not zero.
+        bool apply(long step, long panel, long i, T* dsums) {
+            const Problem<T>& p = f.p_;
+            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+            const long t_before = step > 0 ? f.plan_.time(step - 1, place, p.reverse) : 0;
+            const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded, vectors = f.cell_.saved();
+            Unit<T> u{};
+            u.at = unit;
+            u.count = std::min(W, p.H - unit);
+            u.c = f.dc_ + place * padded + unit;
+            if (C::kHasCell) {
+                if (f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + unit, u.count));
+                if (step == 0) {
+                    u.c_before = p.c0 + b * p.H + unit;
+                    u.c_before_count = u.count;
+                } else {
+                    u.c_before =
+                        f.g_.saved + saved_at(f.plan_, f.layout_, vectors, step - 1, part, panel, i) + 4 * W;
+                    u.c_before_count = W;
+                }
+            }
+            if (vectors) {
+                u.saved = const_cast<T*>(f.g_.saved) + saved_at(f.plan_, f.layout_, vectors, step, part, panel, i);
+            }
+            if (p.variant.keep_h) u.keep_h = p.variant.keep_h.at(step, b) + unit;
+            if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
+            Vec<T> dh[C::kUnits], old[C::kUnits], h[C::kUnits], da[4], direct[C::kUnits];
+            for (int j = 0; j < C::kUnits; ++j) {
+                const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
+                dh[j] = load(f.dh_ + place * padded + at);
+                if (f.g_.dy) dh[j] += load(f.g_.dy.at(t, b) + at, count);
+                if (!C::kHasCell) {
+                    h[j] = load(f.g_.y.at(t, b) + at, count);
+                    old[j] = load((step > 0 ? f.g_.y.at(t_before, b) : p.h0 + b * p.H) + at, count);
+                }
+            }
+            f.cell_.backward(dh, old, h, u, da, direct, dpeephole ? dpeephole + unit : nullptr, padded);
+            Int<T> seen{};
+            for (int j = 0; j < 4; ++j) {
+                store(dsums + j * W, da[j]);
+                seen |= da[j] != Vec<T>{};
+            }
+            if (f.cell_.sees_state()) {
+                for (int j = 0; j < C::kUnits; ++j) store(f.dh_ + place * padded + f.layout_.unit(panel, j), direct[j]);
+            }
+            return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
+        }
+
+        // dh of the old state: through the recurrent product, and directly.
+        void to_the_old_state(long step, long base, long chunk, long n) {
+            const Problem<T>& p = f.p_;
+            const long place0 = f.plan_.begin(part), columns = f.layout_.columns(), padded = f.layout_.padded;
+            const T* dsums = f.dsums_ + (f.plan_.first(step, part) - base) * kPanelWidth;
+            for_vectors(first_panel * C::kUnits, last_panel * C::kUnits, [&](long v, auto N) {
+                constexpr int vecs = decltype(N)::value;
+                for_rows(0, n, [&](long first, auto R) {
+                    constexpr int r = decltype(R)::value;
+                    Tile<T, r, vecs> acc;
+                    through_panels<r, vecs>(acc, dsums + first * kPanelWidth, kPanelWidth, chunk,
+                                            f.recurrent_ + v * W * columns);
+                    for (int i = 0; i < r; ++i) {
+                        T* dh = f.dh_ + (place0 + first + i) * padded + v * W;
+                        for (int j = 0; j < vecs; ++j) {
+                            Vec<T> sum = acc[i][j];
+                            if (p.variant.drop_h) {
+                                const long at = (v + j) * W, count = std::max(0L, std::min(W, p.H - at));
+                                sum *= load(p.variant.drop_h.at(0, f.plan_.row(place0 + first + i)) + at, count);
+                            }
+                            if (f.cell_.sees_state()) sum += load(dh + j * W);
+                            store(dh + j * W, sum);
+                        }
+                    }
+                });
+            });
+        }
+
+        // acc = dsums [r, columns] x stream [columns, vecs]; the rows of dsums lie together in each panel.
+        template <int r, int vecs>
+        void through_panels(Tile<T, r, vecs>& acc, const T* dsums, long row, long chunk, const T* streams) const {
+            for (int i = 0; i < r; ++i) {
+                for (int j = 0; j < vecs; ++j) acc[i][j] = Vec<T>{};
+            }
+            for (long panel = 0; panel < f.layout_.panels; ++panel) {
+                const T* rows[r];
+                for (int i = 0; i < r; ++i) rows[i] = dsums + panel * chunk * kPanelWidth + i * row;
+                multiply_streams<T, r, vecs>(acc, kPanelWidth, rows, streams + panel * kPanelWidth * W,
+                                             f.layout_.columns() * W);
+            }
+        }
+
+        // The products over the chunk: dx, and what it adds to the gradients of the weights.
+        void products(long from, long to) {
+            long live = to;  // of the steps before the first live one nothing is left
+            for (long step = to - 1; step >= from; --step) {
+                if (f.live_[step].load(std::memory_order_relaxed)) live = step;
+            }
+            const long base = f.plan_.first(from), chunk = f.plan_.first(to) - base;
+            const long begin = f.plan_.first(live) - base;
+            list_rows(from, live, to);
+            if (f.grid_.members() > 1) f.barrier_.wait();
+            if (f.weights_wanted_ && begin < chunk) pack_rows(begin, chunk);
+            if (f.g_.dx.data) input_gradient(begin, chunk);
+            if (f.weights_wanted_ && begin < chunk) {
+                if (f.grid_.members() > 1) f.barrier_.wait();
+                weight_gradient(begin, chunk);
+            }
+        }
+
+        void list_rows(long from, long live, long to) {
+            const Problem<T>& p = f.p_;
+            const long base = f.plan_.first(from);
+            for (long step = from; step < to; ++step) {
+                for (long i = 0; range == 0 && i < f.plan_.count(step, part); ++i) {
+                    const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
+                    const long t = f.plan_.time(step, place, p.reverse);
+                    T* const dx = f.g_.dx.data ? f.g_.dx.at(t, b) : nullptr;
+                    if (step < live && dx) std::fill_n(dx, p.D, T(0));
+                    const T* h = step > 0 ? f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.H;
+                    f.chunk_rows_[f.plan_.first(step, part) + i - base] = {p.x.at(t, b), h, dx, b};
+                }
+            }
+        }
+
+        // x and the old h of all rows in strips [strip][row][kStrip], as the sums over rows read them.
+        void pack_rows(long begin, long chunk) {
+            const Problem<T>& p = f.p_;
+            const long strips = f.input_strips_ + f.recurrent_strips_;
+            for (long strip = mine(strips); strip < mine_end(strips); ++strip) {
+                const bool input = strip < f.input_strips_;
+                const long first = (input ? strip : strip - f.input_strips_) * kStrip, width = input ? p.D : p.H;
+                T* to = f.packed_ + strip * chunk * kStrip;
+                for (long k = begin; k < chunk; ++k) {
+                    const Row& row = f.chunk_rows_[k];
+                    for (long at = first; at < first + kStrip; at += W) {
+                        const long count = std::max(0L, std::min(W, width - at));
+                        Vec<T> values = load((input ? row.x : row.h) + at, count);
+                        if (!input && p.variant.drop_h) values *= load(p.variant.drop_h.at(0, row.b) + at, count);
+                        store(to + k * kStrip + at - first, values);
+                    }
+                }
+            }
+        }
+
+        void input_gradient(long begin, long chunk) {
+            const Problem<T>& p = f.p_;
+            const long first_row = begin + mine(chunk - begin), last_row = begin + mine_end(chunk - begin);
+            for_vectors(0, vectors(p.D), [&](long v, auto N) {
+                constexpr int vecs = decltype(N)::value;
+                for_rows(first_row, last_row, [&](long first, auto R) {
+                    constexpr int r = decltype(R)::value;
+                    Tile<T, r, vecs> acc;
+                    through_panels<r, vecs>(acc, f.dsums_ + first * kPanelWidth, kPanelWidth, chunk,
+                                            f.input_ + v * W * f.layout_.columns());
+                    for (int i = 0; i < r; ++i) {
+                        for (int j = 0; j < vecs; ++j) {
+                            const long at = (v + j) * W;
+                            store(f.chunk_rows_[first + i].dx + at, acc[i][j], p.D - at);
+                        }
+                    }
+                });
+            });
+        }
+
+        void weight_gradient(long begin, long chunk) {
+            const long strips = f.input_strips_ + f.recurrent_strips_;
+            for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
+                const T* dsums = f.dsums_ + panel * chunk * kPanelWidth;
+                for (long k = begin; k < chunk; ++k) {
+                    for (int j = 0; j < 4; ++j) {
+                        T* to = f.dbias_ + panel * kPanelWidth + j * W;
+                        store(to, load(to) + load(dsums + k * kPanelWidth + j * W));
+                    }
+                }
+                for (long strip = 0; strip < strips; ++strip) {
+                    const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
+                    T* sums = f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip;
+                    for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
+                        Tile<T, kSumRows, kSumVecs> acc;
+                        for (int i = 0; i < kSumRows; ++i) {
+                            for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
+                        }
+                        multiply_sum<T, kSumRows, kSumVecs>(acc, chunk - begin, dsums + begin * kPanelWidth + m,
+                                                            kPanelWidth, rows, kStrip);
+                        for (int i = 0; i < kSumRows; ++i) {
+                            for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
+                        }
+                    }
+                }
+            }
+        }
+
+        // From the scratch to the caller's tensors.
+        void finish() {
+            const Problem<T>& p = f.p_;
+            const long padded = f.layout_.padded, strips = f.input_strips_ + f.recurrent_strips_;
+            for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
+                const long b = f.plan_.row(place);
+                for (long unit = first_panel * f.layout_.kUnitsOfPanel;
+                     unit < std::min(p.H, last_panel * f.layout_.kUnitsOfPanel); unit += W) {
+                    const long count = std::min(W, p.H - unit), at = place * padded + unit;
+                    if (f.g_.dh0) store(f.g_.dh0 + b * p.H + unit, load(f.dh_ + at), count);
+                    if (C::kHasCell && f.g_.dc0) store(f.g_.dc0 + b * p.H + unit, load(f.dc_ + at), count);
+                }
+            }
+            for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
+                for (int j = 0; j < 4; ++j) {
+                    long count;
+                    const long input = f.layout_.weight_row(p.input_rows, panel, j, &count);
+                    const long recurrent = f.layout_.weight_row(p.recurrent_rows, panel, j, &count);
+                    const T* dbias = f.dbias_ + panel * kPanelWidth + j * W;
+                    if (f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
+                    if (f.g_.db_recurrent && recurrent >= 0) std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                    for (long w = 0; w < count; ++w) {
+                        const T* sums = f.dweights_ + (panel * strips * kPanelWidth + j * W + w) * kStrip;
+                        if (f.g_.dw_input && input >= 0) {
+                            unpack(sums, p.D, f.g_.dw_input + (input + w) * p.D);
+                        }
+                        if (f.g_.dw_recurrent && recurrent >= 0) {
+                            unpack(sums + f.input_strips_ * kPanelWidth * kStrip, p.H,
+                                   f.g_.dw_recurrent + (recurrent + w) * p.H);
+                        }
+                    }
+                }
+            }
+            if (!f.peepholes_wanted()) return;
+            f.barrier_.wait();
+            T* const results[3] = {f.g_.dpeephole_i, f.g_.dpeephole_f, f.g_.dpeephole_o};
+            for (int k = me; k < 3; k += f.grid_.members()) {
+                for (long unit = 0; results[k] && unit < p.H; ++unit) {
+                    T sum = 0;
+                    for (int m = 0; m < f.grid_.members(); ++m) sum += f.dpeephole_[(m * 3 + k) * padded + unit];
+                    results[k][unit] = sum;
+                }
+            }
+        }
+
+        static void unpack(const T* sums, long width, T* to) {
+            for (long at = 0; at < width; at += kStrip, sums += kPanelWidth * kStrip) {
+                std::copy_n(sums, std::min(kStrip, width - at), to + at);
+            }
+        }
+    };
+
+    const Problem<T>& p_;
+    const Gradients<T>& g_;
+    const C cell_;
+    const Layout<C, T> layout_;
+    const Grid grid_;
+    const Plan plan_;
+    Barrier barrier_;
+    std::vector<std::atomic<char>> live_;
+    std::vector<Row> chunk_rows_;
+    bool weights_wanted_ = false;
+    long input_strips_ = 0, recurrent_strips_ = 0;
+    T *input_, *recurrent_, *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
+};
+
+}  // namespace recurra::RECURRA_ISA

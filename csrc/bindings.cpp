@@ -1,0 +1,143 @@
+// The only file that knows Python. Arrays come as addresses: recurra/ops/native.py has checked what they are.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/string.h>
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "kernels.h"
+
+namespace nb = nanobind;
+
+namespace recurra {
+namespace {
+
+using Address = std::uintptr_t;
+
+template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
+template <class T> Steps<T> steps(const std::array<Address, 3>& a) {
+    return {at<T>(a[0]), static_cast<long>(a[1]), static_cast<long>(a[2])};
+}
+
+// What does not change from call to call: which cell, which rows of the weights its sums take, its deviations.
+struct Operator {
+    bool f64;
+    Cell cell;
+    std::array<int, 4> input_rows, recurrent_rows;
+    bool coupled, linear_candidate, linear_output;
+    double cell_clip, zoneout_h, zoneout_c;
+};
+
+// Sizes T, B, D, H; addresses in the order of recurra/ops/native.py's `Given`.
+struct Given {
+    std::array<long, 4> sizes;
+    Address lengths;
+    bool reverse;
+    int threads;
+    std::array<Address, 3> x;
+    Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
+    std::array<Address, 3> keep_h, keep_c, drop_h;
+};
+
+template <class T> Problem<T> problem(const Operator& op, const Given& g) {
+    Problem<T> p;
+    p.cell = op.cell;
+    p.T_ = g.sizes[0], p.B = g.sizes[1], p.D = g.sizes[2], p.H = g.sizes[3];
+    p.lengths = at<const long>(g.lengths);
+    p.reverse = g.reverse;
+    p.threads = g.threads;
+    for (int j = 0; j < 4; ++j) p.input_rows[j] = op.input_rows[j], p.recurrent_rows[j] = op.recurrent_rows[j];
+    p.w_input = at<const T>(g.w_input), p.w_recurrent = at<const T>(g.w_recurrent);
+    p.bias_input = at<const T>(g.bias_input), p.bias_recurrent = at<const T>(g.bias_recurrent);
+    p.x = steps<const T>(g.x);
+    p.h0 = at<const T>(g.h0), p.c0 = at<const T>(g.c0);
+    Variant<T>& v = p.variant;
+    v.coupled = op.coupled, v.linear_candidate = op.linear_candidate, v.linear_output = op.linear_output;
+    v.cell_clip = static_cast<T>(op.cell_clip);
+    v.zoneout_h = static_cast<T>(op.zoneout_h), v.zoneout_c = static_cast<T>(op.zoneout_c);
+    v.peephole_i = at<const T>(g.peephole_i), v.peephole_f = at<const T>(g.peephole_f);
+    v.peephole_o = at<const T>(g.peephole_o);
+    v.keep_h = steps<const T>(g.keep_h), v.keep_c = steps<const T>(g.keep_c), v.drop_h = steps<const T>(g.drop_h);
+    return p;
+}
+
+template <class T> const Kernels<T>& kernels();
+template <> const Kernels<float>& kernels<float>() { return instruction_set().f32; }
+template <> const Kernels<double>& kernels<double>() { return instruction_set().f64; }
+
+long saved(const Operator& op, const Given& g) {
+    return op.f64 ? kernels<double>().saved(problem<double>(op, g)) : kernels<float>().saved(problem<float>(op, g));
+}
+
+using Triple = std::array<Address, 3>;
+
+template <class T>
+void forward_of(const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,
+                Address saved) {
+    Outputs<T> out;
+    out.y = steps<T>(y), out.cells = steps<T>(cells);
+    out.h = at<T>(h), out.c = at<T>(c), out.saved = at<T>(saved);
+    const nb::gil_scoped_release free;
+    kernels<T>().forward(problem<T>(op, g), out);
+}
+
+template <class T>
+void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh, Address dc,
+                 Address saved, const Triple& dx, const std::array<Address, 9>& write) {
+    Gradients<T> grad;
+    grad.y = steps<const T>(read[0]), grad.dy = steps<const T>(read[1]), grad.dcells = steps<const T>(read[2]);
+    grad.dh = at<const T>(dh), grad.dc = at<const T>(dc), grad.saved = at<const T>(saved);
+    grad.dx = steps<T>(dx);
+    grad.dh0 = at<T>(write[0]), grad.dc0 = at<T>(write[1]);
+    grad.dw_input = at<T>(write[2]), grad.dw_recurrent = at<T>(write[3]);
+    grad.db_input = at<T>(write[4]), grad.db_recurrent = at<T>(write[5]);
+    grad.dpeephole_i = at<T>(write[6]), grad.dpeephole_f = at<T>(write[7]), grad.dpeephole_o = at<T>(write[8]);
+    const nb::gil_scoped_release free;
+    kernels<T>().backward(problem<T>(op, g), grad);
+}
+
+}  // namespace
+}  // namespace recurra
+
+NB_MODULE(_native, m) {
+    using namespace recurra;
+    nb::set_leak_warnings(false);  // operators are kept by caches that end with the process
+    m.def("isa", [] { return std::string(instruction_set().name); });
+    nb::enum_<Cell>(m, "Cell")
+        .value("lstm", Cell::lstm)
+        .value("gru", Cell::gru)
+        .value("rnn_tanh", Cell::rnn_tanh)
+        .value("rnn_relu", Cell::rnn_relu);
+    nb::class_<Operator>(m, "Operator")
+        .def(
+            "__init__",
+            [](Operator* self, bool f64, Cell cell, const std::array<int, 4>& input_rows,
+               const std::array<int, 4>& recurrent_rows, bool coupled, bool linear_candidate, bool linear_output,
+               double cell_clip, double zoneout_h, double zoneout_c) {
+                new (self) Operator{f64,     cell,          input_rows, recurrent_rows, coupled, linear_candidate,
+                                    linear_output, cell_clip, zoneout_h,  zoneout_c};
+            },
+            nb::arg("f64"), nb::arg("cell"), nb::arg("input_rows"), nb::arg("recurrent_rows"),
+            nb::arg("coupled") = false, nb::arg("linear_candidate") = false, nb::arg("linear_output") = false,
+            nb::arg("cell_clip") = 0.0, nb::arg("zoneout_h") = 0.0, nb::arg("zoneout_c") = 0.0)
+        .def("saved", &saved)
+        .def("forward",
+             [](const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,
+                Address saved) {
+                 (op.f64 ? forward_of<double> : forward_of<float>)(op, g, y, cells, h, c, saved);
+             })
+        .def("backward", [](const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh,
+                            Address dc, Address saved, const Triple& dx, const std::array<Address, 9>& write) {
+            (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, dx, write);
+        });
+    nb::class_<Given>(m, "Given")
+        .def("__init__", [](Given* self, const std::array<long, 4>& sizes, Address lengths, bool reverse, int threads,
+                            const Triple& x, const std::array<Address, 9>& tensors, const Triple& keep_h,
+                            const Triple& keep_c, const Triple& drop_h) {
+            new (self) Given{sizes,      lengths,    reverse,    threads,    x,          tensors[0], tensors[1],
+                             tensors[2], tensors[3], tensors[4], tensors[5], tensors[6], tensors[7], tensors[8],
+                             keep_h,     keep_c,     drop_h};
+        });
+}

@@ -1,0 +1,44 @@
+// Compiled once for each instruction set, with -DRECURRA_ISA=<its name>.
+#include "backward.h"
+#include "forward.h"
+#include "kernels.h"
+
+namespace recurra::RECURRA_ISA {
+namespace {
+
+// Call body with the cell of a problem: body(type).
+template <template <class> class Body, class T, class... Rest> auto with_cell(const Problem<T>& p, Rest&&... rest) {
+    switch (p.cell) {
+        case Cell::gru: return Body<Gru<T>>{}(p, rest...);
+        case Cell::rnn_tanh: return Body<Rnn<T, true>>{}(p, rest...);
+        case Cell::rnn_relu: return Body<Rnn<T, false>>{}(p, rest...);
+        default: return Body<Lstm<T>>{}(p, rest...);
+    }
+}
+
+template <class C> struct CountSaved {
+    template <class T> long operator()(const Problem<T>& p) {
+        long steps = p.T_ * p.B;
+        if (p.lengths) steps = std::accumulate(p.lengths, p.lengths + p.B, 0L);
+        return steps * Layout<C, T>(p).panels * kWidth<T> * C(p).saved();
+    }
+};
+template <class C> struct RunForward {
+    template <class T> void operator()(const Problem<T>& p, const Outputs<T>& out) { Forward<C, T>(p, out).run(); }
+};
+template <class C> struct RunBackward {
+    template <class T> void operator()(const Problem<T>& p, const Gradients<T>& g) { Backward<C, T>(p, g).run(); }
+};
+
+template <class T> long saved(const Problem<T>& p) { return with_cell<CountSaved>(p); }
+template <class T> void forward(const Problem<T>& p, const Outputs<T>& out) { with_cell<RunForward>(p, out); }
+template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { with_cell<RunBackward>(p, g); }
+
+}  // namespace
+
+extern const Kernels<float> kernels_f32;
+extern const Kernels<double> kernels_f64;
+const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>};
+const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>};
+
+}  // namespace recurra::RECURRA_ISA

@@ -1,0 +1,106 @@
+// How weights lie for the tiles: gathered once per call, zeros where there is no unit or no gate.
+#pragma once
+
+#include "cells.h"
+#include "plan.h"
+#include "tile.h"
+
+namespace recurra::RECURRA_ISA {
+
+// Units are numbered in panels: panel p holds the sums j = 0 … 3 of its units, one vector each.
+template <class C, class T> struct Layout {
+    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kUnitsOfPanel = C::kUnits * W;
+    const Problem<T>& problem;
+    long panels, padded;  // padded: units, rounded up to whole panels
+
+    explicit Layout(const Problem<T>& p)
+        : problem(p), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel), padded(panels * kUnitsOfPanel) {}
+
+    long columns() const { return panels * kPanelWidth; }
+    long unit(long panel, int j) const { return C::kUnits == 1 ? panel * W : (panel * 4 + j) * W; }
+
+    // The first row of the weights for sum j of a panel, or -1; `count` of its W rows are real.
+    long weight_row(const int (&blocks)[4], long panel, int j, long* count) const {
+        const int block = blocks[C::kUnits == 1 ? j : 0];
+        const long first = unit(panel, j);
+        *count = std::min(W, std::max(0L, problem.H - first));
+        return block < 0 || *count == 0 ? -1 : block * problem.H + first;
+    }
+
+    // weights [G, K] -> one panel [K, 4 W]
+    void pack_panel(const T* weights, const int (&blocks)[4], long K, long panel, T* to) const {
+        constexpr long kBlock = 16;  // rows of the panel that stay in the nearest cache while they are filled
+        for (long k0 = 0; k0 < K; k0 += kBlock) {
+            const long k1 = std::min(K, k0 + kBlock);
+            for (int j = 0; j < 4; ++j) {
+                long count;
+                const long row = weight_row(blocks, panel, j, &count);
+                for (long w = 0; w < W; ++w) {
+                    T* out = to + j * W + w;
+                    const T* in = row >= 0 && w < count ? weights + (row + w) * K : nullptr;
+                    for (long k = k0; k < k1; ++k) out[k * kPanelWidth] = in ? in[k] : T(0);
+                }
+            }
+        }
+    }
+
+    void pack_bias(long panel, T* to) const {
+        for (int j = 0; j < 4; ++j) {
+            long count;
+            const long input = weight_row(problem.input_rows, panel, j, &count);
+            const long recurrent = weight_row(problem.recurrent_rows, panel, j, &count);
+            for (long w = 0; w < W; ++w) {
+                T sum = 0;
+                if (problem.bias_input && input >= 0 && w < count) sum += problem.bias_input[input + w];
+                if (problem.bias_recurrent && recurrent >= 0 && w < count) sum += problem.bias_recurrent[recurrent + w];
+                to[j * W + w] = sum;
+            }
+        }
+    }
+
+    // weights [G, K] -> one vector of its columns for all sums, [columns(), W]
+    void pack_stream(const T* weights, const int (&blocks)[4], long K, long vector, T* to) const {
+        const long valid = std::min(W, K - vector * W);
+        for (long panel = 0; panel < panels; ++panel) {
+            for (int j = 0; j < 4; ++j) {
+                long count;
+                const long row = weight_row(blocks, panel, j, &count);
+                for (long w = 0; w < W; ++w, to += W) {
+                    const bool real = row >= 0 && w < count;
+                    store(to, real ? load(weights + (row + w) * K + vector * W, valid) : Vec<T>{});
+                }
+            }
+        }
+    }
+};
+
+// The team as a grid: each member has one part of the rows and one range of the panels.
+struct Grid {
+    int parts, ranges;
+    int members() const { return parts * ranges; }
+    int part(int member) const { return member % parts; }
+    int range(int member) const { return member / parts; }
+};
+
+// Rows are shared out where there are enough of them for full tiles: then no step waits for another member. Otherwise
+// the units are, with a barrier at each step, if a step is long enough to be worth one.
+template <class T> inline Grid choose_grid(const Problem<T>& p, long panels) {
+    const double step = 8.0 * p.B * p.H * p.H;  // operations of the recurrent product
+    const double whole = step * p.T_ * (1.0 + static_cast<double>(p.D) / p.H);
+    constexpr double kWorthATeam = 2e6, kWorthABarrier = 1e5;
+    if (p.threads <= 1 || whole < kWorthATeam) return {1, 1};
+    if (p.B >= 2 * kRows * p.threads) return {p.threads, 1};
+    if (panels >= p.threads && step >= kWorthABarrier) return {1, p.threads};
+    if (p.B >= p.threads) return {p.threads, 1};
+    return {1, 1};
+}
+
+// What forward saves for backward: by step, panel, going row; `vectors` of them each.
+template <class C, class T>
+inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors, long step, int part, long panel,
+                     long i) {
+    const long within = plan.first(step, part) - plan.first(step) + i;
+    return (plan.first(step) * layout.panels + panel * plan.going(step) + within) * vectors * kWidth<T>;
+}
+
+}  // namespace recurra::RECURRA_ISA

@@ -1,0 +1,87 @@
+// The order in which rows are worked on: longest first, dealt out to the parts of the team; and what is real at a step.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "sequence.h"
+
+namespace recurra {
+
+// Rows are sorted by length and dealt out to `parts` threads in turn, so that the rows that are still going on at a step
+// are the first ones of each part, and all parts end at nearly the same time. Within a step the going rows are counted
+// through: row i of a part has the number first(step, part) + i among all real steps of the sequence.
+class Plan {
+public:
+    Plan(long steps, long rows, const long* lengths, int parts) : parts(parts), begin_(parts + 1) {
+        std::vector<long> by_length(rows);
+        std::iota(by_length.begin(), by_length.end(), 0L);
+        if (lengths) {
+            std::stable_sort(by_length.begin(), by_length.end(),
+                             [&](long a, long b) { return lengths[a] > lengths[b]; });
+        }
+        for (int part = 0; part < parts; ++part) {
+            begin_[part] = static_cast<long>(rows_.size());
+            for (long k = part; k < rows; k += parts) rows_.push_back(by_length[k]);
+        }
+        begin_[parts] = rows;
+        for (const long b : rows_) lengths_.push_back(lengths ? lengths[b] : steps);
+        this->steps = rows ? *std::max_element(lengths_.begin(), lengths_.end()) : 0;
+        first_.reserve(this->steps * parts + 1);
+        count_.reserve(this->steps * parts);
+        std::vector<long> going(parts);
+        for (int part = 0; part < parts; ++part) going[part] = begin_[part + 1] - begin_[part];
+        long total = 0;
+        for (long step = 0; step < this->steps; ++step) {
+            for (int part = 0; part < parts; ++part) {
+                long& n = going[part];
+                while (n > 0 && lengths_[begin_[part] + n - 1] <= step) --n;
+                first_.push_back(total);
+                count_.push_back(n);
+                total += n;
+            }
+        }
+        first_.push_back(total);
+    }
+
+    int parts;
+    long steps;  // of the longest row
+
+    long begin(int part) const { return begin_[part]; }                        // the part's first place
+    long row(long place) const { return rows_[place]; }                        // b
+    long length(long place) const { return lengths_[place]; }
+    long count(long step, int part) const { return count_[step * parts + part]; }
+    long first(long step, int part) const { return first_[step * parts + part]; }
+    long first(long step) const { return first_[step * parts]; }               // of the step; the total for the last one
+    long count(long from, long to, int part) const {
+        long sum = 0;
+        for (long step = from; step < to; ++step) sum += count(step, part);
+        return sum;
+    }
+    long going(long step) const { return first(step + 1) - first(step); }
+    long total() const { return first_.back(); }
+
+    // Where the input of a step lies in time.
+    long time(long step, long place, bool reverse) const { return reverse ? length(place) - 1 - step : step; }
+
+    // The step after `from` at which `rows` real rows have come together, or the last one.
+    long forward_until(long from, long rows) const {
+        long to = from + 1;
+        while (to < steps && first(to) - first(from) < rows) ++to;
+        return to;
+    }
+    long backward_until(long from, long rows) const {
+        long to = from - 1;
+        while (to > 0 && first(from) - first(to) < rows) --to;
+        return to;
+    }
+
+private:
+    std::vector<long> begin_, rows_, lengths_, first_, count_;
+};
+
+// Shares [begin, end) of `count` for member `k` of `members`.
+inline long share(long count, int k, int members) { return count * k / members; }
+
+}  // namespace recurra

@@ -1,0 +1,58 @@
+// What a caller hands over: a whole sequence, one layer, one direction. Plain data, the same for every instruction set.
+#pragma once
+
+namespace recurra {
+
+// An array [T, B, ·] whose features are neighbours; strides in elements. `data` may be null where it is optional.
+template <class T> struct Steps {
+    T* data = nullptr;
+    long time = 0, row = 0;
+    T* at(long t, long b) const { return data + t * time + b * row; }
+    explicit operator bool() const { return data != nullptr; }
+};
+
+enum class Cell { lstm, gru, rnn_tanh, rnn_relu };
+
+// Deviations from the plain cell. Arrays are null where they are not in use.
+template <class T> struct Variant {
+    bool coupled = false;                                          // f = 1 - i
+    bool linear_candidate = false, linear_output = false;          // NIAF, NOAF
+    T cell_clip = 0;                                               // 0 for none
+    const T *peephole_i = nullptr, *peephole_f = nullptr, *peephole_o = nullptr;  // [H]
+    T zoneout_h = 0, zoneout_c = 0;                                // in expectation
+    Steps<const T> keep_h, keep_c;                                 // zoneout's masks [T, B, H], in training
+    Steps<const T> drop_h;                                         // recurrent dropout's mask [B, H], time stride 0
+};
+
+template <class T> struct Problem {
+    Cell cell = Cell::lstm;
+    long T_ = 0, B = 0, D = 0, H = 0;
+    const long* lengths = nullptr;  // [B], null if all are T
+    bool reverse = false;
+    int threads = 1;
+    // Which block of H rows of the weights each of a unit's four sums takes; -1 for none.
+    int input_rows[4] = {-1, -1, -1, -1}, recurrent_rows[4] = {-1, -1, -1, -1};
+    const T *w_input = nullptr, *w_recurrent = nullptr;        // [G, D], [G, H]
+    const T *bias_input = nullptr, *bias_recurrent = nullptr;  // [G]
+    Steps<const T> x;                                          // [T, B, D]
+    const T *h0 = nullptr, *c0 = nullptr;                      // [B, H]
+    Variant<T> variant;
+};
+
+template <class T> struct Outputs {
+    Steps<T> y, cells;                // [T, B, H]; cells only on request
+    T *h = nullptr, *c = nullptr;     // [B, H] after the last real step
+    T* saved = nullptr;               // for backward; null for inference
+};
+
+template <class T> struct Gradients {
+    Steps<const T> y, dy, dcells;  // y: what forward returned; dy, dcells: null for zero
+    const T *dh = nullptr, *dc = nullptr, *saved = nullptr;  // dh, dc [B, H]: null for zero
+    // Results; each may be null if it is not wanted.
+    Steps<T> dx;
+    T *dh0 = nullptr, *dc0 = nullptr;
+    T *dw_input = nullptr, *dw_recurrent = nullptr, *db_input = nullptr, *db_recurrent = nullptr;
+    T *dpeephole_i = nullptr, *dpeephole_f = nullptr, *dpeephole_o = nullptr;
+};
+
+}  // namespace recurra

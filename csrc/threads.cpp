@@ -1,0 +1,119 @@
+#include "threads.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+
+#include <exception>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace recurra {
+namespace {
+
+constexpr int kSpins = 4000;  // then the processor is offered to others: somebody else may be running on it
+
+inline void pause() {
+#if defined(__x86_64__)
+    _mm_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// GNU's, LLVM's and Intel's OpenMP all answer to this name. Torch has loaded one of them: to use its pool, instead of
+// another one, is what keeps two sets of threads from fighting over the same cores.
+using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
+
+struct OpenMP {
+    Parallel parallel = reinterpret_cast<Parallel>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    int (*team_size)() = reinterpret_cast<int (*)()>(dlsym(RTLD_DEFAULT, "omp_get_num_threads"));
+};
+
+const OpenMP& openmp() {
+    static const OpenMP found;
+    return found;
+}
+
+std::atomic<bool> forked{false};
+const int watching = pthread_atfork(nullptr, nullptr, [] { forked = true; });
+
+struct Team {
+    const std::function<void(int)>* body;
+    int threads;
+    std::atomic<int> joined{0};
+    std::atomic<bool> done{false};
+};
+
+void join(Team& team) {
+    const int member = team.joined.fetch_add(1);
+    if (member < team.threads) (*team.body)(member);
+}
+
+// A pool may lend fewer threads than asked for; members that never come would be waited for without end.
+void join_if_complete(void* argument) {
+    Team& team = *static_cast<Team*>(argument);
+    if (openmp().team_size() < team.threads) return;
+    join(team);
+    team.done = true;
+}
+
+}  // namespace
+
+void Barrier::wait() {
+    const int round = round_.load(std::memory_order_relaxed);
+    if (arrived_.fetch_add(1, std::memory_order_acq_rel) == members_ - 1) {
+        arrived_.store(0, std::memory_order_relaxed);
+        round_.store(round + 1, std::memory_order_release);
+        return;
+    }
+    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
+        if (spins < kSpins) {
+            pause();
+        } else {
+            sched_yield();
+        }
+    }
+}
+
+void run_team(int threads, const std::function<void(int)>& body) {
+    if (threads <= 1) return body(0);
+    Team team{&body, threads};
+    if (openmp().parallel && openmp().team_size && !forked) {
+        openmp().parallel(join_if_complete, &team, static_cast<unsigned>(threads), 0);
+        if (team.done) return;
+    }
+    std::vector<std::thread> others;
+    for (int k = 1; k < threads; ++k) others.emplace_back([&team] { join(team); });
+    join(team);
+    for (std::thread& other : others) other.join();
+}
+
+#if defined(__x86_64__)
+FlushDenormals::FlushDenormals(bool wanted) : wanted_(wanted) {
+    if (!wanted_) return;
+    kept_ = _mm_getcsr();
+    _mm_setcsr(static_cast<unsigned>(kept_) | 0x8040u);  // flush to zero, denormals are zero
+}
+FlushDenormals::~FlushDenormals() {
+    if (wanted_) _mm_setcsr(static_cast<unsigned>(kept_));
+}
+#elif defined(__aarch64__)
+FlushDenormals::FlushDenormals(bool wanted) : wanted_(wanted) {
+    if (!wanted_) return;
+    asm volatile("mrs %0, fpcr" : "=r"(kept_));
+    asm volatile("msr fpcr, %0" : : "r"(kept_ | (1ul << 24)));
+}
+FlushDenormals::~FlushDenormals() {
+    if (wanted_) asm volatile("msr fpcr, %0" : : "r"(kept_));
+}
+#else
+FlushDenormals::FlushDenormals(bool wanted) : wanted_(wanted) {}
+FlushDenormals::~FlushDenormals() = default;
+#endif
+
+}  // namespace recurra

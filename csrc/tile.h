@@ -1,0 +1,98 @@
+// Register tiles: the inner loops of all products, and the packed layouts that they read.
+//
+// A panel is 4 vectors wide. `rows` of a tile are pointers, so that the rows of a product may lie anywhere in memory.
+#pragma once
+
+#include "simd.h"
+
+namespace recurra::RECURRA_ISA {
+
+#if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
+constexpr int kRows = 6;
+constexpr int kSumRows = 8, kSumVecs = 2;
+#else
+constexpr int kRows = 3;
+constexpr int kSumRows = 4, kSumVecs = 2;
+#endif
+constexpr int kPanel = 4;
+
+template <class T, int R, int N> using Tile = Vec<T>[R][N];
+
+// acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side.
+template <class T, int R, int N>
+inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
+                                                    const T* panel) {
+    for (long k = 0; k < count; ++k, panel += N * kWidth<T>) {
+        Vec<T> b[N];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) b[j] = load(panel + j * kWidth<T>);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Vec<T> a = all(rows[i][k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < N; ++j) acc[i][j] += a * b[j];
+        }
+    }
+}
+
+// The same with the N vectors of the panel in streams of their own, `stride` elements apart.
+template <class T, int R, int N>
+inline __attribute__((always_inline)) void multiply_streams(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
+                                                            const T* panel, long stride) {
+    for (long k = 0; k < count; ++k, panel += kWidth<T>) {
+        Vec<T> b[N];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) b[j] = load(panel + j * stride);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Vec<T> a = all(rows[i][k]);
+#pragma GCC unroll 8
+            for (int j = 0; j < N; ++j) acc[i][j] += a * b[j];
+        }
+    }
+}
+
+// sum [R, N] += a^T b over `count` steps: a's R elements are neighbours and its steps `a_step` apart; b's likewise.
+template <class T, int R, int N>
+inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long count, const T* a, long a_step,
+                                                        const T* b, long b_step) {
+    for (long k = 0; k < count; ++k, a += a_step, b += b_step) {
+        Vec<T> v[N];
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) v[j] = load(b + j * kWidth<T>);
+#pragma GCC unroll 16
+        for (int i = 0; i < R; ++i) {
+            const Vec<T> s = all(a[i]);
+#pragma GCC unroll 8
+            for (int j = 0; j < N; ++j) sum[i][j] += s * v[j];
+        }
+    }
+}
+
+// Call body with the constant kRows for each full group of rows, then once with the rest: body(first, constant).
+template <int R> struct Count {
+    static constexpr int value = R;
+};
+template <class Body, int R = kRows - 1> inline void rest_of_rows(long first, long rest, Body&& body) {
+    if constexpr (R > 0) {
+        if (rest == R) return body(first, Count<R>{});
+        rest_of_rows<Body, R - 1>(first, rest, static_cast<Body&&>(body));
+    }
+}
+template <class Body> inline void for_rows(long begin, long end, Body&& body) {
+    long first = begin;
+    for (; first + kRows <= end; first += kRows) body(first, Count<kRows>{});
+    if (first < end) rest_of_rows(first, end - first, static_cast<Body&&>(body));
+}
+
+// Likewise for vectors, in groups of up to kPanel: body(first, constant).
+template <class Body> inline void for_vectors(long begin, long end, Body&& body) {
+    long first = begin;
+    for (; first + 4 <= end; first += 4) body(first, Count<4>{});
+    const long rest = end - first;
+    if (rest == 3) body(first, Count<3>{});
+    if (rest == 2) body(first, Count<2>{});
+    if (rest == 1) body(first, Count<1>{});
+}
+
+}  // namespace recurra::RECURRA_ISA

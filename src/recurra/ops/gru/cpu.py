@@ -1,0 +1,74 @@
+"""The compiled GRU, with the reset gate after the product."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recurra.ops import native
+from recurra.ops.gru import reference
+from recurra.ops.gru.options import GRUOptions, GRUWeights
+from recurra.ops.scan import reverse_in_time, zero_padding
+from recurra.types import State
+
+
+def can_run(x: Tensor, state: State, weights: GRUWeights, options: GRUOptions, drop_h: Tensor | None) -> bool:
+    """Whether the compiled kernel computes this form, for these tensors."""
+    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, drop_h)
+    return computes(options) and bool(x.numel()) and native.can_take(x, *tensors)
+
+
+def computes(options: GRUOptions) -> bool:
+    """Whether the compiled kernel computes this form."""
+    return options.reset == "after"
+
+
+@lru_cache
+def _operator(dtype: torch.dtype) -> Any:
+    # The candidate's two sums stay apart: the reset gate acts on the recurrent one only.
+    return native.module.Operator(
+        f64=dtype == torch.float64,
+        cell=native.module.Cell.gru,
+        input_rows=(0, 1, 2, -1),
+        recurrent_rows=(0, 1, -1, 2),
+    )
+
+
+def loop(
+    x: Tensor,
+    state: State,
+    weights: GRUWeights,
+    options: GRUOptions,
+    lengths: Tensor | None,
+    drop_h: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, State]:
+    """All steps of ``x [T, B, D]``: h of every step and the final state."""
+
+    def by_reference(s: native.Sequence) -> native.Result:
+        again = GRUWeights(
+            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
+        )
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        y, (h,) = reference.loop(reference.project(x, again), (s.h0,), again, options, s.lengths, s.drop_h)
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+
+    call = native.Call(_operator(x.dtype), reverse=reverse, reference=by_reference)
+    y, h, _, _ = native.run(
+        call,
+        native.Sequence(
+            x=x,
+            h0=state[0],
+            w_input=weights.input,
+            w_recurrent=weights.recurrent,
+            bias_input=weights.bias_input,
+            bias_recurrent=weights.bias_recurrent,
+            drop_h=drop_h,
+            lengths=lengths,
+        ),
+    )
+    return y, (h,)

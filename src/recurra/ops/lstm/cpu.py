@@ -1,0 +1,106 @@
+"""The compiled LSTM: the plain form, its ablations, diagonal peepholes, coupled gates, clipping and all dropout."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recurra.ops import native
+from recurra.ops.lstm import reference
+from recurra.ops.lstm.options import GATES, LSTMOptions
+from recurra.ops.lstm.weights import LSTMNoise, LSTMWeights
+from recurra.ops.scan import reverse_in_time, zero_padding
+from recurra.types import State
+
+
+def can_run(x: Tensor, state: State, weights: LSTMWeights, options: LSTMOptions, noise: LSTMNoise | None) -> bool:
+    """Whether the compiled kernel computes this form, for these tensors."""
+    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, weights.peephole)
+    masks = (noise.drop_h, noise.keep_h, noise.keep_c) if noise else ()
+    return computes(options) and bool(x.numel()) and native.can_take(x, *tensors, *masks)
+
+
+def computes(options: LSTMOptions) -> bool:
+    """Whether the compiled kernel computes this form."""
+    return (
+        options.peephole != "full"
+        and options.candidate is None
+        and options.gates != "FGR"
+        and not options.layer_norm
+        and not options.proj_size
+    )
+
+
+@lru_cache
+def _operator(options: LSTMOptions, dtype: torch.dtype) -> Any:
+    rows = tuple(options.rows.index(gate) if gate in options.rows else -1 for gate in GATES)
+    return native.module.Operator(
+        f64=dtype == torch.float64,
+        cell=native.module.Cell.lstm,
+        input_rows=rows,
+        recurrent_rows=rows,
+        coupled=options.coupled,
+        linear_candidate=options.gates == "NIAF",
+        linear_output=options.gates == "NOAF",
+        cell_clip=options.cell_clip or 0.0,
+        zoneout_h=options.zoneout[0],
+        zoneout_c=options.zoneout[1],
+    )
+
+
+def loop(
+    x: Tensor,
+    state: State,
+    weights: LSTMWeights,
+    options: LSTMOptions,
+    lengths: Tensor | None,
+    noise: LSTMNoise | None,
+    reverse: bool,
+    return_cells: bool,
+) -> tuple[Tensor, Tensor | None, State]:
+    """All steps of ``x [T, B, D]``: h of every step, c of every step on request, and the final state."""
+    noise = noise or LSTMNoise()
+    seen = options.gate_rows
+
+    def by_reference(s: native.Sequence) -> native.Result:
+        again = LSTMWeights(
+            input=s.w_input,
+            recurrent=s.w_recurrent,
+            bias_input=s.bias_input,
+            bias_recurrent=s.bias_recurrent,
+            peephole=s.peephole,
+        )
+        assert s.c0 is not None
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        y, cells, (h, c) = reference.loop(
+            reference.project(x, again, options), (s.h0, s.c0), again, options, s.lengths, noise
+        )
+        if reverse:
+            y, cells = reverse_in_time(y, s.lengths), reverse_in_time(cells, s.lengths)
+        return y, h, c, cells if return_cells else None
+
+    i, f, o = (seen.index(gate) if options.peephole and gate in seen else -1 for gate in "ifo")
+    call = native.Call(_operator(options, x.dtype), by_reference, reverse, return_cells, (i, f, o))
+    y, h, c, cells = native.run(
+        call,
+        native.Sequence(
+            x=x,
+            h0=state[0],
+            c0=state[1],
+            w_input=weights.input,
+            w_recurrent=weights.recurrent,
+            bias_input=weights.bias_input,
+            bias_recurrent=weights.bias_recurrent,
+            peephole=weights.peephole,
+            keep_h=noise.keep_h,
+            keep_c=noise.keep_c,
+            drop_h=noise.drop_h,
+            lengths=lengths,
+        ),
+    )
+    assert c is not None
+    return y, cells, (h, c)

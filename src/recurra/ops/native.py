@@ -1,0 +1,230 @@
+"""The compiled kernels: whether they are here, what they take, and a whole sequence as a differentiable function."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def _load() -> ModuleType | None:
+    """The compiled module, or None where the package was built without a compiler, which is said once."""
+    try:
+        return importlib.import_module("recurra._native")  # by name: an import statement would be one of the package
+    except ModuleNotFoundError:
+        warnings.warn(
+            "[recurra.ops] the compiled kernels were not built, as there was no C++ compiler: layers use slower ones. "
+            "Install g++ or clang, then reinstall recurra.",
+            stacklevel=2,
+        )
+        return None
+
+
+module: Any = _load()
+
+
+def isa() -> str | None:
+    """The instruction set of the compiled kernels on this machine, or None if they are not installed.
+
+    ``RECURRA_ISA`` in the environment forces one of ``avx512``, ``avx2``, ``baseline``.
+    """
+    return None if module is None else str(module.isa())
+
+
+@dataclass
+class Sequence:
+    """The tensors of one layer in one direction; all that may have a gradient come first."""
+
+    x: Tensor  # [T, B, D]
+    h0: Tensor  # [B, H]
+    w_input: Tensor  # [G, D]
+    w_recurrent: Tensor  # [G, H]
+    c0: Tensor | None = None  # [B, H]
+    bias_input: Tensor | None = None  # [G]
+    bias_recurrent: Tensor | None = None  # [G]
+    peephole: Tensor | None = None  # [K, H]
+    keep_h: Tensor | None = None  # [T, B, H]
+    keep_c: Tensor | None = None  # [T, B, H]
+    drop_h: Tensor | None = None  # [B, H]
+    lengths: Tensor | None = None  # [B] int64
+
+
+_NAMES = tuple(field.name for field in fields(Sequence))
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, H], h [B, H], c [B, H], cells [T, B, H]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is the same for all tensors: the operator, and how to say it in torch's own operations."""
+
+    operator: Any
+    reference: Callable[[Sequence], Result]
+    """The same function of the same tensors, for the derivative of the derivative."""
+    reverse: bool
+    return_cells: bool = False
+    peepholes: tuple[int, int, int] = (-1, -1, -1)
+    """Rows of the peephole weights for i, f, o; -1 for none."""
+
+
+def can_take(x: Tensor, *others: Tensor | None) -> bool:
+    """Whether the compiled kernels can run on these tensors, here and now.
+
+    They read memory: what has none (a tracer's tensors, those of torch.func) or is watched on its way through torch's
+    operators (forward-mode derivatives, dispatch modes) goes to a kernel that is made of those.
+    """
+    dtype = x.dtype
+    return (
+        module is not None
+        and dtype in (torch.float32, torch.float64)
+        and not torch.compiler.is_compiling()
+        and torch._C._functorch.peek_interpreter_stack() is None
+        and torch._C._len_torch_dispatch_stack() == 0
+        and forward_ad._current_level < 0
+        and all(_is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
+    )
+
+
+def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
+    return type(tensor) in _PLAIN and tensor.is_cpu and tensor.dtype == dtype and tensor.layout == torch.strided
+
+
+def run(call: Call, sequence: Sequence) -> Result:
+    """All steps of one layer in one direction."""
+    tensors = [getattr(sequence, name) for name in _NAMES]
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors[:8]):
+        y, h, c, cells = _Differentiable.apply(call, *tensors)  # type: ignore[no-untyped-call]
+    else:
+        y, h, c, cells, _ = _forward(call, *_contiguous(tensors), save=False)
+    return y, h, c, cells
+
+
+class _Differentiable(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
+        y, h, c, cells, saved = _forward(call, *_contiguous(tensors), save=True)
+        ctx.call = call
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, y, saved)
+        return y, h, c, cells
+
+    @staticmethod
+    def backward(ctx: Any, dy: Tensor | None, dh: Tensor | None, dc: Tensor | None, dcells: Tensor | None) -> Any:
+        *tensors, y, saved = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1:9]
+        if torch.is_grad_enabled():  # somebody will differentiate the derivative
+            gradients = _by_reference(ctx.call, tensors, needed, (dy, dh, dc, dcells))
+        else:
+            gradients = _backward(ctx.call, _contiguous(tensors), y, saved, (dy, dh, dc, dcells), needed)
+        return (None, *gradients, *(None for _ in tensors[8:]))
+
+
+def _contiguous(tensors: Any) -> list[Tensor | None]:
+    """Only the steps may have strides, and only those of time and row."""
+    x, *others = tensors
+    if x.stride(2) != 1:
+        x = x.contiguous()
+    return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def _steps(tensor: Tensor | None) -> tuple[int, int, int]:
+    return (0, 0, 0) if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+def _given(call: Call, tensors: list[Any]) -> Any:
+    x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, keep_h, keep_c, drop_h, lengths = tensors
+    T, B, D = x.shape
+    addresses = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
+    return module.Given(
+        (T, B, D, h0.shape[1]),
+        _address(lengths),
+        call.reverse,
+        torch.get_num_threads(),
+        _steps(x),
+        (*map(_address, addresses), *_rows(peephole, call.peepholes)),
+        _steps(keep_h),
+        _steps(keep_c),
+        (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
+    )
+
+
+def _rows(peephole: Tensor | None, rows: tuple[int, int, int]) -> tuple[int, int, int]:
+    """The addresses of the peepholes of i, f, o."""
+    if peephole is None:
+        return (0, 0, 0)
+    first, step = peephole.data_ptr(), peephole.stride(0) * peephole.element_size()
+    i, f, o = (0 if row < 0 else first + row * step for row in rows)
+    return i, f, o
+
+
+def _like_input(x: Tensor, features: int) -> Tensor:
+    """Room for ``[T, B, features]`` that lies in memory as ``x`` does, batch first or time first."""
+    T, B, _ = x.shape
+    if B > 1 and x.stride(1) > x.stride(0):
+        return x.new_empty(B, T, features).transpose(0, 1)
+    return x.new_empty(T, B, features)
+
+
+def _forward(call: Call, *tensors: Any, save: bool) -> Any:
+    x, h0, c0 = tensors[0], tensors[1], tensors[4]
+    given = _given(call, list(tensors))
+    y = _like_input(x, h0.shape[1])
+    h = torch.empty_like(h0)
+    c = None if c0 is None else torch.empty_like(c0)
+    cells = _like_input(x, h0.shape[1]) if call.return_cells else None
+    saved = x.new_empty(call.operator.saved(given)) if save else None
+    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), _address(saved))
+    return y, h, c, cells, saved
+
+
+def _backward(
+    call: Call, tensors: list[Any], y: Tensor, saved: Tensor, arriving: Any, needed: tuple[bool, ...]
+) -> list[Tensor | None]:
+    dy, dh, dc, dcells = (_dense(gradient) for gradient in arriving)
+    x, *_ = tensors
+    dx = _like_input(x, x.shape[2]) if needed[0] else None
+    others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, 8)]
+    dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole = others
+    results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
+    call.operator.backward(
+        _given(call, tensors),
+        (_steps(y), _steps(dy), _steps(dcells)),
+        _address(dh),
+        _address(dc),
+        _address(saved),
+        _steps(dx),
+        (*map(_address, results), *_rows(dpeephole, call.peepholes)),
+    )
+    return [dx, *others]
+
+
+def _dense(gradient: Tensor | None) -> Tensor | None:
+    """A gradient whose features are neighbours; those of a sum come expanded from a single number."""
+    if gradient is None or (gradient.dim() == 3 and gradient.stride(2) == 1):
+        return gradient
+    return gradient.contiguous()
+
+
+def _by_reference(call: Call, tensors: list[Any], needed: tuple[bool, ...], arriving: Any) -> list[Tensor | None]:
+    with torch.enable_grad():
+        outputs = call.reference(Sequence(**dict(zip(_NAMES, tensors, strict=True))))
+        reached = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o is not None and g is not None]
+        wanted = [tensor for tensor, need in zip(tensors, needed, strict=False) if need]
+        found = iter(
+            torch.autograd.grad(
+                [o for o, _ in reached], wanted, [g for _, g in reached], create_graph=True, allow_unused=True
+            )
+        )
+    return [next(found) if need else None for need in needed]

@@ -1,0 +1,67 @@
+"""The compiled simple recurrent network."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from recurra.ops import native
+from recurra.ops.rnn import reference
+from recurra.ops.rnn.options import RNNOptions, RNNWeights
+from recurra.ops.scan import reverse_in_time, zero_padding
+from recurra.types import State
+
+
+def can_run(x: Tensor, state: State, weights: RNNWeights, drop_h: Tensor | None) -> bool:
+    """Whether the compiled kernel can run on these tensors."""
+    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, drop_h)
+    return bool(x.numel()) and native.can_take(x, *tensors)
+
+
+@lru_cache
+def _operator(dtype: torch.dtype, nonlinearity: str) -> Any:
+    cells = {"tanh": native.module.Cell.rnn_tanh, "relu": native.module.Cell.rnn_relu}
+    rows = (0, -1, -1, -1)
+    return native.module.Operator(
+        f64=dtype == torch.float64, cell=cells[nonlinearity], input_rows=rows, recurrent_rows=rows
+    )
+
+
+def loop(
+    x: Tensor,
+    state: State,
+    weights: RNNWeights,
+    options: RNNOptions,
+    lengths: Tensor | None,
+    drop_h: Tensor | None,
+    reverse: bool,
+) -> tuple[Tensor, State]:
+    """All steps of ``x [T, B, D]``: h of every step and the final state."""
+
+    def by_reference(s: native.Sequence) -> native.Result:
+        again = RNNWeights(
+            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
+        )
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        y, (h,) = reference.loop(reference.project(x, again), (s.h0,), again, options, s.lengths, s.drop_h)
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+
+    call = native.Call(_operator(x.dtype, options.nonlinearity), reverse=reverse, reference=by_reference)
+    y, h, _, _ = native.run(
+        call,
+        native.Sequence(
+            x=x,
+            h0=state[0],
+            w_input=weights.input,
+            w_recurrent=weights.recurrent,
+            bias_input=weights.bias_input,
+            bias_recurrent=weights.bias_recurrent,
+            drop_h=drop_h,
+            lengths=lengths,
+        ),
+    )
+    return y, (h,)
