@@ -6,7 +6,7 @@
 #pragma once
 
 #include "layout.h"
-#include "scratch.h"
+#include "memory.h"
 #include "threads.h"
 
 namespace recurra::RECURRA_ISA {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "kernels.h"
+#include "memory.h"
 
 namespace nb = nanobind;
 
@@ -67,8 +68,9 @@ template <class T> const Kernels<T>& kernels();
 template <> const Kernels<float>& kernels<float>() { return instruction_set().f32; }
 template <> const Kernels<double>& kernels<double>() { return instruction_set().f64; }
 
-long saved(const Operator& op, const Given& g) {
-    return op.f64 ? kernels<double>().saved(problem<double>(op, g)) : kernels<float>().saved(problem<float>(op, g));
+std::size_t saved_bytes(const Operator& op, const Given& g) {
+    return op.f64 ? sizeof(double) * kernels<double>().saved(problem<double>(op, g))
+                  : sizeof(float) * kernels<float>().saved(problem<float>(op, g));
 }
 
 using Triple = std::array<Address, 3>;
@@ -110,6 +112,9 @@ NB_MODULE(_native, m) {
         .value("gru", Cell::gru)
         .value("rnn_tanh", Cell::rnn_tanh)
         .value("rnn_relu", Cell::rnn_relu);
+    nb::class_<Block>(m, "Block").def(nb::init<std::size_t>()).def_prop_ro("address", [](const Block& block) {
+        return reinterpret_cast<Address>(block.data());
+    });
     nb::class_<Operator>(m, "Operator")
         .def(
             "__init__",
@@ -122,7 +127,7 @@ NB_MODULE(_native, m) {
             nb::arg("f64"), nb::arg("cell"), nb::arg("input_rows"), nb::arg("recurrent_rows"),
             nb::arg("coupled") = false, nb::arg("linear_candidate") = false, nb::arg("linear_output") = false,
             nb::arg("cell_clip") = 0.0, nb::arg("zoneout_h") = 0.0, nb::arg("zoneout_c") = 0.0)
-        .def("saved", &saved)
+        .def("saved_bytes", &saved_bytes)
         .def("forward",
              [](const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,
                 Address saved) {

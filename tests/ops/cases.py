@@ -21,8 +21,6 @@ from recurra.ops import (
     native,
     rnn,
 )
-from recurra.ops.gru import cpu as gru_cpu
-from recurra.ops.lstm import cpu as lstm_cpu
 from recurra.types import State
 
 LSTM_FORMS = {
@@ -69,8 +67,7 @@ class Case:
     @property
     def compiled(self) -> bool:
         """Whether the compiled kernel is here and computes this form."""
-        computes = {"lstm": lstm_cpu.computes, "gru": gru_cpu.computes}.get(self.op)
-        return native.module is not None and (computes is None or computes(self.options))
+        return native.module is not None and self.options.compiled
 
 
 def cases() -> list[Case]:

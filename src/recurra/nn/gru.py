@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.gru import GRUOptions, GRUWeights, cpu, gru, stack
+from recurra.ops.gru import GRUOptions, GRUWeights, gru, stack
 from recurra.ops.scan import dropout_mask
+from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
 
@@ -95,15 +96,21 @@ class GRU(Recurrent):
             bias_recurrent=self._weight("bias_hh", suffix),
         )
 
-    def _is_compiled(self, x: Tensor, state: State) -> bool:
-        return cpu.can_run(x, state, self._weights("_l0"), self.options, None)
-
     def _operate(
-        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
+        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None
     ) -> tuple[Tensor, Tensor | None, State]:
         del return_cells  # only an LSTM has cells
         p = self.options.recurrent_dropout if self.training else 0.0
         drop_h = dropout_mask((x.shape[1], self.hidden_size), p, x) if p else None
         reverse = suffix.endswith("_reverse")
-        y, state = gru(x, state, self._weights(suffix), self.options, lengths=lengths, drop_h=drop_h, reverse=reverse)
+        y, state = gru(
+            x,
+            state,
+            self._weights(suffix),
+            self.options,
+            lengths=lengths,
+            drop_h=drop_h,
+            reverse=reverse,
+            kernel=kernel,
+        )
         return y, None, state

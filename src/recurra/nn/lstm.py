@@ -11,8 +11,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, cpu, lstm, stack
+from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, lstm, stack
 from recurra.ops.lstm.options import Ablation
+from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
 
@@ -190,11 +191,8 @@ class LSTM(Recurrent):
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
 
-    def _is_compiled(self, x: Tensor, state: State) -> bool:
-        return cpu.can_run(x, state, self._weights("_l0"), self.options, None)
-
     def _operate(
-        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool
+        self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None
     ) -> tuple[Tensor, Tensor | None, State]:
         return lstm(
             x,
@@ -205,4 +203,5 @@ class LSTM(Recurrent):
             noise=LSTMNoise.draw(self.options, x, self.hidden_size) if self.training else None,
             reverse=suffix.endswith("_reverse"),
             return_cells=return_cells,
+            kernel=kernel,
         )

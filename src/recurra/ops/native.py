@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,8 +38,7 @@ def isa() -> str | None:
     return None if module is None else str(module.isa())
 
 
-@dataclass
-class Sequence:
+class Sequence(NamedTuple):
     """The tensors of one layer in one direction; all that may have a gradient come first."""
 
     x: Tensor  # [T, B, D]
@@ -56,7 +55,7 @@ class Sequence:
     lengths: Tensor | None = None  # [B] int64
 
 
-_NAMES = tuple(field.name for field in fields(Sequence))
+_DIFFERENTIABLE = 8  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, H], h [B, H], c [B, H], cells [T, B, H]
@@ -85,6 +84,7 @@ def can_take(x: Tensor, *others: Tensor | None) -> bool:
     return (
         module is not None
         and dtype in (torch.float32, torch.float64)
+        and bool(x.numel())
         and not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._len_torch_dispatch_stack() == 0
@@ -99,32 +99,31 @@ def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
 
 def run(call: Call, sequence: Sequence) -> Result:
     """All steps of one layer in one direction."""
-    tensors = [getattr(sequence, name) for name in _NAMES]
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors[:8]):
-        y, h, c, cells = _Differentiable.apply(call, *tensors)  # type: ignore[no-untyped-call]
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in sequence[:_DIFFERENTIABLE]):
+        y, h, c, cells = _Differentiable.apply(call, *sequence)  # type: ignore[no-untyped-call]
     else:
-        y, h, c, cells, _ = _forward(call, *_contiguous(tensors), save=False)
+        y, h, c, cells, _ = _forward(call, _contiguous(sequence), save=False)
     return y, h, c, cells
 
 
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
-        y, h, c, cells, saved = _forward(call, *_contiguous(tensors), save=True)
-        ctx.call = call
+        y, h, c, cells, saved = _forward(call, _contiguous(tensors), save=True)
+        ctx.call, ctx.saved = call, saved
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, y, saved)
+        ctx.save_for_backward(*tensors, y)
         return y, h, c, cells
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, dh: Tensor | None, dc: Tensor | None, dcells: Tensor | None) -> Any:
-        *tensors, y, saved = ctx.saved_tensors
-        needed = ctx.needs_input_grad[1:9]
+        *tensors, y = ctx.saved_tensors
+        needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
             gradients = _by_reference(ctx.call, tensors, needed, (dy, dh, dc, dcells))
         else:
-            gradients = _backward(ctx.call, _contiguous(tensors), y, saved, (dy, dh, dc, dcells), needed)
-        return (None, *gradients, *(None for _ in tensors[8:]))
+            gradients = _backward(ctx.call, _contiguous(tensors), y, ctx.saved, (dy, dh, dc, dcells), needed)
+        return (None, *gradients, *(None for _ in tensors[_DIFFERENTIABLE:]))
 
 
 def _contiguous(tensors: Any) -> list[Tensor | None]:
@@ -177,25 +176,25 @@ def _like_input(x: Tensor, features: int) -> Tensor:
     return x.new_empty(T, B, features)
 
 
-def _forward(call: Call, *tensors: Any, save: bool) -> Any:
+def _forward(call: Call, tensors: list[Any], save: bool) -> Any:
     x, h0, c0 = tensors[0], tensors[1], tensors[4]
-    given = _given(call, list(tensors))
+    given = _given(call, tensors)
     y = _like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
     c = None if c0 is None else torch.empty_like(c0)
     cells = _like_input(x, h0.shape[1]) if call.return_cells else None
-    saved = x.new_empty(call.operator.saved(given)) if save else None
-    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), _address(saved))
+    saved = module.Block(call.operator.saved_bytes(given)) if save else None  # gates and cells, for backward
+    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), saved.address if save else 0)
     return y, h, c, cells, saved
 
 
 def _backward(
-    call: Call, tensors: list[Any], y: Tensor, saved: Tensor, arriving: Any, needed: tuple[bool, ...]
+    call: Call, tensors: list[Any], y: Tensor, saved: Any, arriving: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
     dy, dh, dc, dcells = (_dense(gradient) for gradient in arriving)
     x, *_ = tensors
     dx = _like_input(x, x.shape[2]) if needed[0] else None
-    others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, 8)]
+    others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, _DIFFERENTIABLE)]
     dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole = others
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
@@ -203,7 +202,7 @@ def _backward(
         (_steps(y), _steps(dy), _steps(dcells)),
         _address(dh),
         _address(dc),
-        _address(saved),
+        saved.address,
         _steps(dx),
         (*map(_address, results), *_rows(dpeephole, call.peepholes)),
     )
@@ -219,7 +218,7 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
 
 def _by_reference(call: Call, tensors: list[Any], needed: tuple[bool, ...], arriving: Any) -> list[Tensor | None]:
     with torch.enable_grad():
-        outputs = call.reference(Sequence(**dict(zip(_NAMES, tensors, strict=True))))
+        outputs = call.reference(Sequence(*tensors))
         reached = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o is not None and g is not None]
         wanted = [tensor for tensor, need in zip(tensors, needed, strict=False) if need]
         found = iter(

@@ -47,8 +47,8 @@ def gru(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("gru.weights", f"must have {3 * H} rows for the gates r z n, got {shapes}.")
     kept = valid_lengths(lengths, x)
-    compiled = cpu.can_run(x, state, weights, options, drop_h)
-    chosen = choose_kernel("gru", kernel, x, compiled=compiled, plain=options.plain and drop_h is None)
+    others = (*state, *vars(weights).values(), drop_h)
+    chosen = choose_kernel("gru", kernel, x, others, compiled=options.compiled, plain=options.plain and drop_h is None)
     if chosen == "cpu":
         return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
 

@@ -15,17 +15,6 @@ from recurra.ops.scan import reverse_in_time, zero_padding
 from recurra.types import State
 
 
-def can_run(x: Tensor, state: State, weights: GRUWeights, options: GRUOptions, drop_h: Tensor | None) -> bool:
-    """Whether the compiled kernel computes this form, for these tensors."""
-    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, drop_h)
-    return computes(options) and bool(x.numel()) and native.can_take(x, *tensors)
-
-
-def computes(options: GRUOptions) -> bool:
-    """Whether the compiled kernel computes this form."""
-    return options.reset == "after"
-
-
 @lru_cache
 def _operator(dtype: torch.dtype) -> Any:
     # The candidate's two sums stay apart: the reset gate acts on the recurrent one only.

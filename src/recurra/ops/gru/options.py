@@ -37,6 +37,11 @@ class GRUOptions:
         """Whether this is torch's own GRU once the masks are drawn."""
         return self.reset == "after"
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel computes this form."""
+        return self.reset == "after"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GRUWeights:

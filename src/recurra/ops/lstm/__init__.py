@@ -50,8 +50,8 @@ def lstm(
         raise ShapeError("lstm.weights", f"must have {G} rows for the gates {' '.join(options.rows)}, got {shapes}.")
     kept = valid_lengths(lengths, x)
     plain = options.plain and noise is None and not return_cells
-    compiled = cpu.can_run(x, state, weights, options, noise)
-    chosen = choose_kernel("lstm", kernel, x, compiled=compiled, plain=plain)
+    others = (*state, *vars(weights).values(), *vars(noise or LSTMNoise()).values())
+    chosen = choose_kernel("lstm", kernel, x, others, compiled=options.compiled, plain=plain)
     if chosen == "cpu":
         y, cells, state = cpu.loop(x, state, weights, options, kept, noise, reverse, return_cells)
         return y, cells, state

@@ -16,24 +16,6 @@ from recurra.ops.scan import reverse_in_time, zero_padding
 from recurra.types import State
 
 
-def can_run(x: Tensor, state: State, weights: LSTMWeights, options: LSTMOptions, noise: LSTMNoise | None) -> bool:
-    """Whether the compiled kernel computes this form, for these tensors."""
-    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, weights.peephole)
-    masks = (noise.drop_h, noise.keep_h, noise.keep_c) if noise else ()
-    return computes(options) and bool(x.numel()) and native.can_take(x, *tensors, *masks)
-
-
-def computes(options: LSTMOptions) -> bool:
-    """Whether the compiled kernel computes this form."""
-    return (
-        options.peephole != "full"
-        and options.candidate is None
-        and options.gates != "FGR"
-        and not options.layer_norm
-        and not options.proj_size
-    )
-
-
 @lru_cache
 def _operator(options: LSTMOptions, dtype: torch.dtype) -> Any:
     rows = tuple(options.rows.index(gate) if gate in options.rows else -1 for gate in GATES)

@@ -83,6 +83,12 @@ class LSTMOptions:
         special = (self.peephole, self.candidate, self.gates, self.cell_clip)
         return special == (None,) * 4 and not self.coupled and not self.layer_norm and not any(self.zoneout)
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel computes this form."""
+        unusual = self.peephole == "full" or self.gates == "FGR" or self.candidate is not None
+        return not (unusual or self.layer_norm or self.proj_size)
+
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
         """The sizes of the carry: h, c, and for FGR the last gates."""
         sizes = (self.proj_size or hidden_size, hidden_size)

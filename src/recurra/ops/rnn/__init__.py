@@ -47,8 +47,8 @@ def rnn(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("rnn.weights", f"must have {H} rows, got {shapes}.")
     kept = valid_lengths(lengths, x)
-    compiled = cpu.can_run(x, state, weights, drop_h)
-    chosen = choose_kernel("rnn", kernel, x, compiled=compiled, plain=drop_h is None)
+    others = (*state, *vars(weights).values(), drop_h)
+    chosen = choose_kernel("rnn", kernel, x, others, compiled=options.compiled, plain=drop_h is None)
     if chosen == "cpu":
         return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
 

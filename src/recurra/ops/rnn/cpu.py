@@ -15,12 +15,6 @@ from recurra.ops.scan import reverse_in_time, zero_padding
 from recurra.types import State
 
 
-def can_run(x: Tensor, state: State, weights: RNNWeights, drop_h: Tensor | None) -> bool:
-    """Whether the compiled kernel can run on these tensors."""
-    tensors = (*state, weights.input, weights.recurrent, weights.bias_input, weights.bias_recurrent, drop_h)
-    return bool(x.numel()) and native.can_take(x, *tensors)
-
-
 @lru_cache
 def _operator(dtype: torch.dtype, nonlinearity: str) -> Any:
     cells = {"tanh": native.module.Cell.rnn_tanh, "relu": native.module.Cell.rnn_relu}

@@ -35,6 +35,11 @@ class RNNOptions:
         """Whether this is torch's own RNN once the masks are drawn: always."""
         return True
 
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled kernel computes this form: always."""
+        return True
+
 
 @dataclass(frozen=True, kw_only=True)
 class RNNWeights:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 from torch import Tensor
 
 from recurra.errors import SettingsError, ShapeError, nearest
+from recurra.ops.native import can_take, module
 from recurra.types import State
 
 Kernel: TypeAlias = Literal["reference", "aten", "cpu"]
@@ -33,14 +34,19 @@ def check_sequence(op: str, x: Tensor, state: State, weight: Tensor, state_sizes
         raise ShapeError(f"{op}.state", f"must have the dtype of x, {x.dtype}, got {[part.dtype for part in state]}.")
 
 
-def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, *, compiled: bool, plain: bool) -> Kernel:
+def choose_kernel(
+    op: str, kernel: Kernel | None, x: Tensor, others: Iterable[Tensor | None], *, compiled: bool, plain: bool
+) -> Kernel:
     """The fastest kernel that computes the form at hand: compiled, torch's fused one, or the reference.
 
-    ``kernel`` forces one; ``compiled`` and ``plain`` say whether the first two can.
+    ``kernel`` forces one; ``compiled`` and ``plain`` say whether the first two compute this form, and the compiled one
+    must be able to take ``x`` and the other tensors.
     """
-    able = {"cpu": compiled, "aten": plain, "reference": True}
     if kernel is None:
-        return "cpu" if compiled else "aten" if plain and x.numel() else "reference"
+        if compiled and can_take(x, *others):
+            return "cpu"
+        return "aten" if plain and x.numel() else "reference"
+    able = {"cpu": compiled and module is not None, "aten": plain, "reference": True}
     if kernel not in able:
         raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, tuple(able))}")
     if not able[kernel]:
