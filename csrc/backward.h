@@ -53,7 +53,7 @@ public:
     }
 
 private:
-    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kStrip = kSumVecs * W, kChunk = 192;
+    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kStrip = kSumVecs * W, kChunk = 256;
 
     static std::size_t size(long count) { return Scratch::size<T>(count); }
     static long vectors(long count) { return (count + W - 1) / W; }

@@ -2,10 +2,13 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "kernels.h"
 #include "memory.h"
@@ -100,6 +103,46 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
     kernels<T>().backward(problem<T>(op, g), grad);
 }
 
+// Layers one upon the other, of one direction, a step at a time.
+class Stack {
+public:
+    Stack(const Operator& op, const std::vector<Given>& layers) : f64_(op.f64), sizes_(layers.front().sizes) {
+        for (const Given& layer : layers) {
+            if (f64_) {
+                double_.push_back(kernels<double>().stepper(problem<double>(op, layer)));
+            } else {
+                float_.push_back(kernels<float>().stepper(problem<float>(op, layer)));
+            }
+        }
+    }
+
+    Stack(const Stack&) = delete;
+    Stack& operator=(const Stack&) = delete;
+
+    // x [B, D]; h, c and the new ones [L, B, H].
+    void step(long B, int threads, Address x, Address h, Address c, Address new_h, Address new_c) const {
+        f64_ ? run(double_, B, threads, x, h, c, new_h, new_c) : run(float_, B, threads, x, h, c, new_h, new_c);
+    }
+
+private:
+    template <class T>
+    void run(const std::vector<std::unique_ptr<Stepper<T>>>& layers, long B, int threads, Address x, Address h,
+             Address c, Address new_h, Address new_c) const {
+        const nb::gil_scoped_release free;
+        const Address layer = static_cast<Address>(B * sizes_[3]) * sizeof(T);
+        for (const std::unique_ptr<Stepper<T>>& one : layers) {
+            one->run(B, threads, at<const T>(x), at<const T>(h), at<const T>(c), at<T>(new_h), at<T>(new_c));
+            x = new_h;
+            h += layer, c += c ? layer : 0, new_h += layer, new_c += new_c ? layer : 0;
+        }
+    }
+
+    bool f64_;
+    std::array<long, 4> sizes_;
+    std::vector<std::unique_ptr<Stepper<float>>> float_;
+    std::vector<std::unique_ptr<Stepper<double>>> double_;
+};
+
 }  // namespace
 }  // namespace recurra
 
@@ -137,6 +180,7 @@ NB_MODULE(_native, m) {
                             Address dc, Address saved, const Triple& dx, const std::array<Address, 9>& write) {
             (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, dx, write);
         });
+    nb::class_<Stack>(m, "Stack").def(nb::init<const Operator&, const std::vector<Given>&>()).def("step", &Stack::step);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 4>& sizes, Address lengths, bool reverse, int threads,
                             const Triple& x, const std::array<Address, 9>& tensors, const Triple& keep_h,

@@ -2,6 +2,7 @@
 #include "backward.h"
 #include "forward.h"
 #include "kernels.h"
+#include "step.h"
 
 namespace recurra::RECURRA_ISA {
 namespace {
@@ -30,15 +31,23 @@ template <class C> struct RunBackward {
     template <class T> void operator()(const Problem<T>& p, const Gradients<T>& g) { Backward<C, T>(p, g).run(); }
 };
 
+template <class C> struct MakeStepper {
+    template <class T> std::unique_ptr<Stepper<T>> operator()(const Problem<T>& p) {
+        return std::make_unique<Step<C, T>>(p);
+    }
+};
+
 template <class T> long saved(const Problem<T>& p) { return with_cell<CountSaved>(p); }
 template <class T> void forward(const Problem<T>& p, const Outputs<T>& out) { with_cell<RunForward>(p, out); }
 template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { with_cell<RunBackward>(p, g); }
+
+template <class T> std::unique_ptr<Stepper<T>> stepper(const Problem<T>& p) { return with_cell<MakeStepper>(p); }
 
 }  // namespace
 
 extern const Kernels<float> kernels_f32;
 extern const Kernels<double> kernels_f64;
-const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>};
-const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>};
+const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>};
+const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>};
 
 }  // namespace recurra::RECURRA_ISA

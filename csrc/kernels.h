@@ -1,15 +1,24 @@
-// The two kernels, chosen for the machine at run time.
+// The kernels, chosen for the machine at run time.
 #pragma once
+
+#include <memory>
 
 #include "sequence.h"
 
 namespace recurra {
 
-// Elements that forward writes for backward.
+// One step of one layer, its weights packed once and for all.
+template <class T> struct Stepper {
+    virtual ~Stepper() = default;
+    // x [B, D], h and c [B, H] before and after; all dense. The new h may not lie where the old one does.
+    virtual void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const = 0;
+};
+
 template <class T> struct Kernels {
-    long (*saved)(const Problem<T>&);
+    long (*saved)(const Problem<T>&);  // elements that forward writes for backward
     void (*forward)(const Problem<T>&, const Outputs<T>&);
     void (*backward)(const Problem<T>&, const Gradients<T>&);
+    std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&);
 };
 
 struct InstructionSet {

@@ -22,7 +22,23 @@ template <class T, int R, int N> using Tile = Vec<T>[R][N];
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
                                                     const T* panel) {
-    for (long k = 0; k < count; ++k, panel += N * kWidth<T>) {
+    constexpr int kStep = N * kWidth<T>;
+    long k = 0;
+    if constexpr (R == 1) {  // four sums in turn: one alone would wait for itself
+        Vec<T> more[3][N] = {};
+        for (; k + 4 <= count; k += 4, panel += 4 * kStep) {
+#pragma GCC unroll 8
+            for (int j = 0; j < N; ++j) {
+                acc[0][j] += all(rows[0][k]) * load(panel + j * kWidth<T>);
+                more[0][j] += all(rows[0][k + 1]) * load(panel + kStep + j * kWidth<T>);
+                more[1][j] += all(rows[0][k + 2]) * load(panel + 2 * kStep + j * kWidth<T>);
+                more[2][j] += all(rows[0][k + 3]) * load(panel + 3 * kStep + j * kWidth<T>);
+            }
+        }
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) acc[0][j] += (more[0][j] + more[1][j]) + more[2][j];
+    }
+    for (; k < count; ++k, panel += kStep) {
         Vec<T> b[N];
 #pragma GCC unroll 8
         for (int j = 0; j < N; ++j) b[j] = load(panel + j * kWidth<T>);

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.gru import GRUOptions, GRUWeights, gru, stack
+from recurra.ops.gru import GRUOptions, GRUWeights, cpu, gru, stack
+from recurra.ops.native import Stream
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
@@ -95,6 +96,9 @@ class GRU(Recurrent):
             bias_input=self._weight("bias_ih", suffix),
             bias_recurrent=self._weight("bias_hh", suffix),
         )
+
+    def _stream(self) -> Stream:
+        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()])
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

@@ -11,8 +11,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, lstm, stack
+from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, cpu, lstm, stack
 from recurra.ops.lstm.options import Ablation
+from recurra.ops.native import Stream
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -190,6 +191,9 @@ class LSTM(Recurrent):
     def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
+
+    def _stream(self) -> Stream:
+        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

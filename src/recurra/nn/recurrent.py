@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import can_take
+from recurra.ops.native import Stream, can_take, module
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -52,6 +52,7 @@ class Recurrent(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
+        self._streaming: tuple[list[tuple[int, int]], Stream] | None = None
         self.reset_parameters()
 
     @property
@@ -117,6 +118,31 @@ class Recurrent(nn.Module):
     @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
+
+    def _stream(self) -> Stream:
+        """The compiled layers, a step at a time."""
+        raise NotImplementedError
+
+    def _current_stream(self) -> Stream | None:
+        """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
+        weights = self._parameters.values()
+        if len(weights) != len(self._names) or not self.options.compiled or module is None:  # or parametrized
+            return None
+        if self._streaming is not None:
+            seen = [(weight.data_ptr(), weight._version) for weight in weights if weight is not None]
+            if self._streaming[0] == seen:
+                return self._streaming[1]
+        elif any(weight is None or weight.is_inference() for weight in weights):  # their changes are not counted
+            return None
+        if not can_take(*self._flat_weights):
+            return None
+        seen = [(weight.data_ptr(), weight._version) for weight in self._flat_weights]
+        self._streaming = (seen, self._stream())
+        return self._streaming[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Copies and pickles pack their weights anew."""
+        return {**self.__dict__, "_streaming": None}
 
     def _suffixes(self) -> list[tuple[int, str]]:
         ends = ("", "_reverse")[: self._directions]
@@ -208,6 +234,11 @@ class Recurrent(nn.Module):
 
     def _one_step(self, x_t: Tensor, state: State | None) -> tuple[Tensor, State]:
         """One step over ``x_t [B, D]`` or ``[D]``."""
+        if state is not None and not (torch.is_grad_enabled() or self.training or self.bidirectional):
+            stream = self._current_stream()
+            after = stream.step(x_t, state) if stream is not None else None
+            if after is not None:
+                return after[0][-1], after
         where = f"{type(self).__name__}.step"
         if self.bidirectional:
             raise SettingsError(where, "needs one direction: the backward one starts at the end. Call the layer.")

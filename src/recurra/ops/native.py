@@ -61,6 +61,9 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, H], h [B, H], c [B, H], cells [T, B, H]
 
 
+NO_PEEPHOLES = (-1, -1, -1)
+
+
 @dataclass(frozen=True)
 class Call:
     """What is the same for all tensors: the operator, and how to say it in torch's own operations."""
@@ -70,7 +73,7 @@ class Call:
     """The same function of the same tensors, for the derivative of the derivative."""
     reverse: bool
     return_cells: bool = False
-    peepholes: tuple[int, int, int] = (-1, -1, -1)
+    peepholes: tuple[int, int, int] = NO_PEEPHOLES
     """Rows of the peephole weights for i, f, o; -1 for none."""
 
 
@@ -85,11 +88,17 @@ def can_take(x: Tensor, *others: Tensor | None) -> bool:
         module is not None
         and dtype in (torch.float32, torch.float64)
         and bool(x.numel())
-        and not torch.compiler.is_compiling()
+        and _is_unwatched()
+        and all(_is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
+    )
+
+
+def _is_unwatched() -> bool:
+    return (
+        not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
         and torch._C._len_torch_dispatch_stack() == 0
         and forward_ad._current_level < 0
-        and all(_is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
     )
 
 
@@ -126,6 +135,42 @@ class _Differentiable(torch.autograd.Function):
         return (None, *gradients, *(None for _ in tensors[_DIFFERENTIABLE:]))
 
 
+class Stream:
+    """Layers one upon the other, a step at a time, without gradients; their weights are packed once.
+
+    Every microsecond counts here: at H = 64 the arithmetic takes less than one.
+    """
+
+    def __init__(self, operator: Any, peepholes: tuple[int, int, int], layers: list[Sequence]) -> None:
+        tensors = [_contiguous(layer) for layer in layers]
+        self._run = module.Stack(operator, [_given(layer, peepholes, reverse=False) for layer in tensors]).step
+        self._kept = tensors  # the peepholes are read where they are
+        first = layers[0]
+        self._dtype, self._D, self._H, self._L = first.x.dtype, first.x.shape[2], first.h0.shape[1], len(layers)
+        self._parts = 1 if first.c0 is None else 2
+
+    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
+        """The state after a step over ``x [B, D]``, its parts ``[L, B, H]``; None if these tensors cannot be read."""
+        dtype, shape = self._dtype, x.shape
+        if len(shape) != 2 or shape[1] != self._D or not shape[0] or len(state) != self._parts or not _is_unwatched():
+            return None
+        size = (self._L, shape[0], self._H)
+        if not (_is_plain(x, dtype) and x.is_contiguous()):
+            return None
+        for part in state:
+            if not (_is_plain(part, dtype) and part.shape == size and part.is_contiguous()):
+                return None
+        threads, h = torch.get_num_threads(), state[0]
+        new_h = torch.empty_like(h)
+        if self._parts == 1:
+            self._run(shape[0], threads, x.data_ptr(), h.data_ptr(), 0, new_h.data_ptr(), 0)
+            return (new_h,)
+        c = state[1]
+        new_c = torch.empty_like(c)
+        self._run(shape[0], threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), new_h.data_ptr(), new_c.data_ptr())
+        return new_h, new_c
+
+
 def _contiguous(tensors: Any) -> list[Tensor | None]:
     """Only the steps may have strides, and only those of time and row."""
     x, *others = tensors
@@ -142,17 +187,17 @@ def _steps(tensor: Tensor | None) -> tuple[int, int, int]:
     return (0, 0, 0) if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
 
-def _given(call: Call, tensors: list[Any]) -> Any:
+def _given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -> Any:
     x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, keep_h, keep_c, drop_h, lengths = tensors
     T, B, D = x.shape
     addresses = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
     return module.Given(
         (T, B, D, h0.shape[1]),
         _address(lengths),
-        call.reverse,
+        reverse,
         torch.get_num_threads(),
         _steps(x),
-        (*map(_address, addresses), *_rows(peephole, call.peepholes)),
+        (*map(_address, addresses), *_rows(peephole, peepholes)),
         _steps(keep_h),
         _steps(keep_c),
         (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
@@ -178,13 +223,15 @@ def _like_input(x: Tensor, features: int) -> Tensor:
 
 def _forward(call: Call, tensors: list[Any], save: bool) -> Any:
     x, h0, c0 = tensors[0], tensors[1], tensors[4]
-    given = _given(call, tensors)
+    given = _given(tensors, call.peepholes, call.reverse)
     y = _like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
     c = None if c0 is None else torch.empty_like(c0)
     cells = _like_input(x, h0.shape[1]) if call.return_cells else None
     saved = module.Block(call.operator.saved_bytes(given)) if save else None  # gates and cells, for backward
-    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), saved.address if save else 0)
+    call.operator.forward(
+        given, _steps(y), _steps(cells), h.data_ptr(), _address(c), 0 if saved is None else saved.address
+    )
     return y, h, c, cells, saved
 
 
@@ -198,7 +245,7 @@ def _backward(
     dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole = others
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
-        _given(call, tensors),
+        _given(tensors, call.peepholes, call.reverse),
         (_steps(y), _steps(dy), _steps(dcells)),
         _address(dh),
         _address(dc),

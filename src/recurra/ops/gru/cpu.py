@@ -46,18 +46,32 @@ def loop(
         y, (h,) = reference.loop(reference.project(x, again), (s.h0,), again, options, s.lengths, s.drop_h)
         return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
 
-    call = native.Call(_operator(x.dtype), reverse=reverse, reference=by_reference)
-    y, h, _, _ = native.run(
-        call,
-        native.Sequence(
-            x=x,
-            h0=state[0],
-            w_input=weights.input,
-            w_recurrent=weights.recurrent,
-            bias_input=weights.bias_input,
-            bias_recurrent=weights.bias_recurrent,
-            drop_h=drop_h,
-            lengths=lengths,
-        ),
-    )
+    call = native.Call(_operator(x.dtype), by_reference, reverse)
+    y, h, _, _ = native.run(call, _sequence(x, state, weights, drop_h, lengths))
     return y, (h,)
+
+
+def stream(layers: list[GRUWeights]) -> native.Stream:
+    """Layers one upon the other, a step at a time, without gradients."""
+
+    def begin(weights: GRUWeights) -> native.Sequence:
+        G, D = weights.input.shape
+        nothing = weights.input.new_empty(1, G // 3)
+        return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
+
+    return native.Stream(_operator(layers[0].input.dtype), native.NO_PEEPHOLES, [begin(weights) for weights in layers])
+
+
+def _sequence(
+    x: Tensor, state: State, weights: GRUWeights, drop_h: Tensor | None, lengths: Tensor | None
+) -> native.Sequence:
+    return native.Sequence(
+        x=x,
+        h0=state[0],
+        w_input=weights.input,
+        w_recurrent=weights.recurrent,
+        bias_input=weights.bias_input,
+        bias_recurrent=weights.bias_recurrent,
+        drop_h=drop_h,
+        lengths=lengths,
+    )

@@ -45,7 +45,6 @@ def loop(
 ) -> tuple[Tensor, Tensor | None, State]:
     """All steps of ``x [T, B, D]``: h of every step, c of every step on request, and the final state."""
     noise = noise or LSTMNoise()
-    seen = options.gate_rows
 
     def by_reference(s: native.Sequence) -> native.Result:
         again = LSTMWeights(
@@ -65,24 +64,44 @@ def loop(
             y, cells = reverse_in_time(y, s.lengths), reverse_in_time(cells, s.lengths)
         return y, h, c, cells if return_cells else None
 
-    i, f, o = (seen.index(gate) if options.peephole and gate in seen else -1 for gate in "ifo")
-    call = native.Call(_operator(options, x.dtype), by_reference, reverse, return_cells, (i, f, o))
-    y, h, c, cells = native.run(
-        call,
-        native.Sequence(
-            x=x,
-            h0=state[0],
-            c0=state[1],
-            w_input=weights.input,
-            w_recurrent=weights.recurrent,
-            bias_input=weights.bias_input,
-            bias_recurrent=weights.bias_recurrent,
-            peephole=weights.peephole,
-            keep_h=noise.keep_h,
-            keep_c=noise.keep_c,
-            drop_h=noise.drop_h,
-            lengths=lengths,
-        ),
-    )
+    call = native.Call(_operator(options, x.dtype), by_reference, reverse, return_cells, _peepholes(options))
+    y, h, c, cells = native.run(call, _sequence(x, state, weights, noise, lengths))
     assert c is not None
     return y, cells, (h, c)
+
+
+def stream(layers: list[LSTMWeights], options: LSTMOptions) -> native.Stream:
+    """Layers one upon the other, a step at a time, without gradients."""
+
+    def begin(weights: LSTMWeights) -> native.Sequence:
+        G, D = weights.input.shape
+        nothing = weights.input.new_empty(1, G // len(options.rows))
+        return _sequence(weights.input.new_empty(1, 1, D), (nothing, nothing), weights, LSTMNoise(), None)
+
+    operator = _operator(options, layers[0].input.dtype)
+    return native.Stream(operator, _peepholes(options), [begin(weights) for weights in layers])
+
+
+def _peepholes(options: LSTMOptions) -> tuple[int, int, int]:
+    rows = options.gate_rows
+    i, f, o = (rows.index(gate) if options.peephole and gate in rows else -1 for gate in "ifo")
+    return i, f, o
+
+
+def _sequence(
+    x: Tensor, state: State, weights: LSTMWeights, noise: LSTMNoise, lengths: Tensor | None
+) -> native.Sequence:
+    return native.Sequence(
+        x=x,
+        h0=state[0],
+        c0=state[1],
+        w_input=weights.input,
+        w_recurrent=weights.recurrent,
+        bias_input=weights.bias_input,
+        bias_recurrent=weights.bias_recurrent,
+        peephole=weights.peephole,
+        keep_h=noise.keep_h,
+        keep_c=noise.keep_c,
+        drop_h=noise.drop_h,
+        lengths=lengths,
+    )
