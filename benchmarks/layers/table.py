@@ -14,7 +14,8 @@ class Table:
         print(f"\n{title}\n" + self._line(columns))
 
     def add(self, *values: Any) -> None:
-        self.rows.append(dict(zip(self.columns, values, strict=True)))
+        names = (column.strip() for column in self.columns)  # spaces only make a column wider
+        self.rows.append(dict(zip(names, values, strict=True)))
         print(self._line([_text(value) for value in values]), flush=True)
 
     def spread(self, column: str) -> dict[str, float]:

@@ -14,7 +14,7 @@ SMALL = [replace(case, T=3, B=3, D=2, H=3) for case in cases()]
 RUNS = [
     pytest.param(case, kernel, id=f"{case}-{kernel}")
     for case in SMALL
-    for kernel in (["reference", "aten"] if case.plain else ["reference"])
+    for kernel in ["reference"] + ["aten"] * case.plain + ["cpu"] * case.compiled
 ]
 
 

@@ -1,0 +1,184 @@
+"""Plant small faults in the C++ kernels, one at a time: the tests must notice each of them.
+
+    python benchmarks/faults/plant_faults.py
+
+Each fault is a small slip of the hand: a swapped gate, a lost carry, a missed step. A copy of the sources is changed,
+compiled for this machine's instruction set alone, and tests/ops is run on it. About a minute for each fault. Needs
+g++, cmake, ninja and nanobind. Exit code 1 if a fault is not noticed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from recurra.ops import native
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``old``, which occurs once in ``file``, becomes ``new``."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+
+FAULTS = (
+    Fault(
+        "two gates swapped",
+        "cells.h",
+        "const V i = i_open ? one : sigmoid<T>(ai);",
+        "const V i = i_open ? one : sigmoid<T>(af);",
+    ),
+    Fault("a lost carry of the cell", "cells.h", "V c = f * before + i * g;", "V c = i * g;"),
+    Fault(
+        "the peephole of o sees the old cell",
+        "cells.h",
+        "ao += load(v.peephole_o + u.at, u.count) * c;",
+        "ao += load(v.peephole_o + u.at, u.count) * before;",
+    ),
+    Fault(
+        "no gradient through the clip's edge",
+        "cells.h",
+        "dc = (free < all(-v.cell_clip))",
+        "dc = (free < all(v.cell_clip))",
+    ),
+    Fault("coupled gates forget their minus", "cells.h", "if (v.coupled) di -= df;", "if (v.coupled) di += df;"),
+    Fault(
+        "zoneout keeps the new cell",
+        "cells.h",
+        "c = stay * before + (one - stay) * c;",
+        "c = stay * c + (one - stay) * before;",
+    ),
+    Fault(
+        "GRU: z gates the wrong one",
+        "cells.h",
+        "h[0] = n + z * (h_before[0] - n);",
+        "h[0] = h_before[0] + z * (n - h_before[0]);",
+    ),
+    Fault("GRU: reset forgotten in backward", "cells.h", "da[3] = da[2] * r;", "da[3] = da[2];"),
+    Fault("relu passes a gradient at 0", "cells.h", "da[k] = h[k] > V{} ? dh[k] : V{};", "da[k] = dh[k];"),
+    Fault(
+        "tanh is a digit short",
+        "simd.h",
+        "kMantissa = 23, kBias = 127, kDegree = 7",
+        "kMantissa = 23, kBias = 127, kDegree = 3",
+    ),
+    Fault(
+        "the last row of a tile is left out",
+        "tile.h",
+        "if (first < end) rest_of_rows(first, end - first,",
+        "if (first + 1 < end) rest_of_rows(first, end - first - 1,",
+    ),
+    Fault(
+        "the last feature of a product is left out",
+        "tile.h",
+        "for (; k < count; ++k, panel += kStep) {",
+        "for (; k + 1 < count; ++k, panel += kStep) {",
+    ),
+    Fault(
+        "one step too far back in time",
+        "plan.h",
+        "return reverse ? length(place) - 1 - step : step;",
+        "return reverse ? length(place) - std::min(2L, length(place)) - step + (step > 0) : step;",
+    ),
+    Fault(
+        "a finished row goes on",
+        "plan.h",
+        "lengths_[begin_[part] + n - 1] <= step) --n;",
+        "lengths_[begin_[part] + n - 1] < step) --n;",
+    ),
+    Fault(
+        "the final state of length 0 is not set",
+        "forward.h",
+        "if (f.plan_.length(place) == 0) finish(place, b, unit, count, h);",
+        "",
+    ),
+    Fault("padding is not zeroed", "forward.h", "store(f.out_.y.at(t, b) + unit, Vec<T>{}, count);", ""),
+    Fault(
+        "dropout's mask is forgotten in backward",
+        "backward.h",
+        "sum *= load(p.variant.drop_h.at(0, f.plan_.row(place0 + first + i)) + at, count);",
+        "(void)count;",
+    ),
+    Fault(
+        "the gradient of the final state is lost",
+        "backward.h",
+        "f.g_.dh ? load(f.g_.dh + b * p.H + unit, count)",
+        "false ? load(f.g_.dh + b * p.H + unit, count)",
+    ),
+    Fault(
+        "the weights' gradient misses the last rows",
+        "backward.h",
+        "acc, chunk - begin, dsums + begin",
+        "acc, chunk - begin - 1, dsums + begin",
+    ),
+)
+
+
+def build(sources: Path, place: Path) -> Path:
+    """Compile a copy of the kernels; the folder of the finished package."""
+    nanobind = subprocess.run(
+        [sys.executable, "-m", "nanobind", "--cmake_dir"], capture_output=True, text=True, check=True
+    )
+    options = [f"-Dnanobind_DIR={nanobind.stdout.strip()}", f"-DPython_EXECUTABLE={sys.executable}", "-G", "Ninja"]
+    quiet = {"capture_output": True, "text": True}
+    subprocess.run(["cmake", "-S", sources, "-B", place / "build", *options], check=True, **quiet)
+    done = subprocess.run(["cmake", "--build", place / "build"], check=False, **quiet)
+    if done.returncode:
+        raise SystemExit(done.stdout[-3000:])
+    package = place / "package" / "recurra"
+    shutil.copytree(ROOT / "src" / "recurra", package, ignore=shutil.ignore_patterns("*.so"), dirs_exist_ok=True)
+    for module in (place / "build").glob("_native*.so"):
+        shutil.copy(module, package)
+    return package.parent
+
+
+def run_tests(package: Path) -> subprocess.CompletedProcess[str]:
+    """Run tests/ops on this package, whichever is installed."""
+    code = (
+        "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Scikit' not in type(f).__name__]; "
+        f"sys.path.insert(0, {str(package)!r}); import recurra, pytest; "
+        f"assert recurra.__file__.startswith({str(package)!r}), recurra.__file__; "
+        "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', 'tests/ops', 'tests/nn/test_stream.py']))"
+    )
+    environment = {**os.environ, "RECURRA_ISA": native.isa() or ""}
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def main() -> int:
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        place, sources = Path(folder), Path(folder) / "sources"
+        shutil.copytree(ROOT / "csrc", sources / "csrc")
+        shutil.copy(ROOT / "CMakeLists.txt", sources)
+        sound = run_tests(build(sources, place))
+        if sound.returncode:
+            raise SystemExit(f"the tests fail without any fault:\n{sound.stdout[-3000:]}")
+        for fault in FAULTS:
+            path = sources / "csrc" / fault.file
+            whole = path.read_text()
+            if whole.count(fault.old) != 1:
+                raise SystemExit(f"{fault.what}: {fault.old!r} must occur once in {fault.file}")
+            path.write_text(whole.replace(fault.old, fault.new))
+            result = run_tests(build(sources, place))
+            path.write_text(whole)
+            noticed = result.returncode == 1
+            missed += not noticed
+            first = next((line for line in result.stdout.splitlines() if line.startswith("FAILED")), "")
+            print(f"{'noticed' if noticed else 'MISSED '}  {fault.what}: {first[:90]}", flush=True)
+    print(f"{len(FAULTS)} faults, {missed} missed")
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,254 @@
+// Random problems for every kernel: forward against the equations as they are printed, in plain loops, and backward
+// against differences of forward. Run it under the sanitizers: csrc/tests/run.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "../kernels.h"
+#include "../memory.h"
+
+using namespace recurra;
+
+namespace {
+
+using Values = std::vector<double>;
+std::mt19937_64 generator(0);
+
+Values random_values(long count, double scale = 0.5) {
+    std::normal_distribution<double> normal(0, scale);
+    Values values(count);
+    for (double& value : values) value = normal(generator);
+    return values;
+}
+long random_number(long low, long high) { return std::uniform_int_distribution<long>(low, high)(generator); }
+
+// A problem that owns its arrays, each of exactly its size, so that a step beyond its end is seen.
+struct Case {
+    Problem<double> p;
+    std::vector<long> lengths;
+    Values x, w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole, keep_h, keep_c, drop_h;
+
+    Case() {
+        p.cell = static_cast<Cell>(random_number(0, 3));
+        p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = random_number(1, 70);
+        p.reverse = random_number(0, 1);
+        p.threads = static_cast<int>(random_number(1, 3));
+        if (random_number(0, 1)) {
+            for (long b = 0; b < p.B; ++b) lengths.push_back(random_number(0, p.T_));
+            p.lengths = lengths.data();
+        }
+        const bool lstm = p.cell == Cell::lstm, gru = p.cell == Cell::gru;
+        const long blocks = lstm ? 4 : gru ? 3 : 1;
+        const int lstm_rows[4] = {0, 1, 2, 3}, gru_input[4] = {0, 1, 2, -1}, gru_recurrent[4] = {0, 1, -1, 2};
+        const int one[4] = {0, -1, -1, -1};
+        for (int j = 0; j < 4; ++j) {
+            p.input_rows[j] = lstm ? lstm_rows[j] : gru ? gru_input[j] : one[j];
+            p.recurrent_rows[j] = lstm ? lstm_rows[j] : gru ? gru_recurrent[j] : one[j];
+        }
+        x = random_values(p.T_ * p.B * p.D);
+        w_input = random_values(blocks * p.H * p.D, 0.3), w_recurrent = random_values(blocks * p.H * p.H, 0.3);
+        bias_input = random_values(blocks * p.H), bias_recurrent = random_values(blocks * p.H);
+        h0 = random_values(p.B * p.H), c0 = random_values(p.B * p.H);
+        if (lstm) vary();
+        if (random_number(0, 2) == 0) drop_h = random_values(p.B * p.H, 1);
+        point();
+    }
+
+    void vary() {
+        Variant<double>& v = p.variant;
+        if (random_number(0, 1)) peephole = random_values(3 * p.H);
+        v.linear_candidate = random_number(0, 3) == 0, v.linear_output = random_number(0, 3) == 0;
+        if (random_number(0, 2) == 0) v.zoneout_h = 0.3, v.zoneout_c = 0.2;
+        if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.H), keep_c = random_values(p.T_ * p.B * p.H);
+    }
+
+    void point() {
+        p.w_input = w_input.data(), p.w_recurrent = w_recurrent.data();
+        p.bias_input = bias_input.data(), p.bias_recurrent = bias_recurrent.data();
+        p.x = {x.data(), p.B * p.D, p.D};
+        p.h0 = h0.data(), p.c0 = c0.data();
+        Variant<double>& v = p.variant;
+        if (!peephole.empty()) {
+            v.peephole_i = peephole.data(), v.peephole_f = v.peephole_i + p.H, v.peephole_o = v.peephole_f + p.H;
+        }
+        if (!keep_h.empty()) v.keep_h = {keep_h.data(), p.B * p.H, p.H}, v.keep_c = {keep_c.data(), p.B * p.H, p.H};
+        if (!drop_h.empty()) v.drop_h = {drop_h.data(), 0, p.H};
+    }
+    long length(long b) const { return p.lengths ? lengths[b] : p.T_; }
+};
+
+struct Result {
+    Values y, cells, h, c;
+};
+
+double sigmoid(double a) { return 1 / (1 + std::exp(-a)); }
+
+// The equations, one row and one unit after the other.
+Result by_equations(const Case& s) {
+    const Problem<double>& p = s.p;
+    const Variant<double>& v = p.variant;
+    const long H = p.H;
+    Result r{Values(p.T_ * p.B * H), Values(p.T_ * p.B * H), s.h0, s.c0};
+    for (long b = 0; b < p.B; ++b) {
+        for (long step = 0; step < s.length(b); ++step) {
+            const long t = p.reverse ? s.length(b) - 1 - step : step;
+            Values h(r.h.begin() + b * H, r.h.begin() + (b + 1) * H), c(r.c.begin() + b * H, r.c.begin() + (b + 1) * H);
+            Values seen = h;
+            for (long k = 0; k < H && v.drop_h; ++k) seen[k] *= v.drop_h.at(0, b)[k];
+            const auto input = [&](int block, long u) {
+                double sum = p.bias_input[block * H + u];
+                for (long d = 0; d < p.D; ++d) sum += p.x.at(t, b)[d] * p.w_input[(block * H + u) * p.D + d];
+                return sum;
+            };
+            const auto recurrent = [&](int block, long u) {
+                double sum = p.bias_recurrent[block * H + u];
+                for (long k = 0; k < H; ++k) sum += seen[k] * p.w_recurrent[(block * H + u) * H + k];
+                return sum;
+            };
+            for (long u = 0; u < H; ++u) {
+                double new_h, new_c = 0;
+                if (p.cell == Cell::lstm) {
+                    const auto sum = [&](int block) { return input(block, u) + recurrent(block, u); };
+                    const auto peep = [&](const double* w, double cell) { return w ? w[u] * cell : 0.0; };
+                    const double i = sigmoid(sum(0) + peep(v.peephole_i, c[u]));
+                    const double f = sigmoid(sum(1) + peep(v.peephole_f, c[u]));
+                    const double g = v.linear_candidate ? sum(2) : std::tanh(sum(2));
+                    const double cell = f * c[u] + i * g;
+                    const double o = sigmoid(sum(3) + peep(v.peephole_o, cell));
+                    const double keep_h = v.keep_h ? v.keep_h.at(step, b)[u] : v.zoneout_h;
+                    const double keep_c = v.keep_c ? v.keep_c.at(step, b)[u] : v.zoneout_c;
+                    new_h = keep_h * h[u] + (1 - keep_h) * o * (v.linear_output ? cell : std::tanh(cell));
+                    new_c = keep_c * c[u] + (1 - keep_c) * cell;
+                } else if (p.cell == Cell::gru) {
+                    const double reset = sigmoid(input(0, u) + recurrent(0, u));
+                    const double z = sigmoid(input(1, u) + recurrent(1, u));
+                    new_h = (1 - z) * std::tanh(input(2, u) + reset * recurrent(2, u)) + z * h[u];
+                } else {
+                    const double a = input(0, u) + recurrent(0, u);
+                    new_h = p.cell == Cell::rnn_tanh ? std::tanh(a) : std::fmax(a, 0);
+                }
+                r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
+                r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = new_c;
+            }
+        }
+    }
+    return r;
+}
+
+Result by_kernel(const Case& s, const Block* saved) {
+    const Problem<double>& p = s.p;
+    const bool lstm = p.cell == Cell::lstm;
+    Result r{Values(p.T_ * p.B * p.H, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.H, NAN), Values(p.B * p.H, NAN)};
+    Outputs<double> out;
+    out.y = {r.y.data(), p.B * p.H, p.H};
+    if (lstm) out.cells = {r.cells.data(), p.B * p.H, p.H};
+    out.h = r.h.data(), out.c = r.c.data();
+    out.saved = saved ? reinterpret_cast<double*>(saved->data()) : nullptr;
+    instruction_set().f64.forward(p, out);
+    return r;
+}
+
+int failures = 0;
+void expect_close(const char* what, double got, double want, double bound) {
+    if (std::fabs(got - want) <= bound * (1 + std::fabs(want))) return;  // false for NaN
+    if (++failures < 20) std::printf("FAILED %s: got %.17g, want %.17g\n", what, got, want);
+}
+void expect_close(const char* what, const Values& got, const Values& want) {
+    for (std::size_t k = 0; k < got.size(); ++k) expect_close(what, got[k], want[k], 1e-12);
+}
+double dot(const Values& a, const Values& b) {
+    double sum = 0;
+    for (std::size_t k = 0; k < a.size(); ++k) sum += a[k] * b[k];
+    return sum;
+}
+
+// The derivative of a random mixture of all results in a random direction, both ways.
+void check_backward(Case& s, const Result& result, const Block& saved) {
+    const Problem<double>& p = s.p;
+    const bool lstm = p.cell == Cell::lstm;
+    const Values dy = random_values(result.y.size(), 1), dh = random_values(result.h.size(), 1);
+    const Values dc = random_values(lstm ? result.c.size() : 0, 1);
+    Values *inputs[] = {&s.x, &s.h0, &s.c0, &s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.peephole};
+    std::vector<Values> gradients;
+    for (Values* input : inputs) gradients.emplace_back(input->size(), NAN);
+    if (!lstm) gradients[2].assign(s.c0.size(), 0);
+    Gradients<double> g;
+    g.y = {result.y.data(), p.B * p.H, p.H}, g.dy = {dy.data(), p.B * p.H, p.H};
+    g.dh = dh.data(), g.dc = lstm ? dc.data() : nullptr;
+    g.saved = reinterpret_cast<const double*>(saved.data());
+    g.dx = {gradients[0].data(), p.B * p.D, p.D};
+    g.dh0 = gradients[1].data(), g.dc0 = gradients[2].data();
+    g.dw_input = gradients[3].data(), g.dw_recurrent = gradients[4].data();
+    g.db_input = gradients[5].data(), g.db_recurrent = gradients[6].data();
+    if (!s.peephole.empty()) {
+        g.dpeephole_i = gradients[7].data(), g.dpeephole_f = g.dpeephole_i + p.H, g.dpeephole_o = g.dpeephole_f + p.H;
+    }
+    instruction_set().f64.backward(p, g);
+    constexpr double kStep = 1e-6;
+    const auto mixture = [&] {
+        const Result r = by_equations(s);
+        return dot(dy, r.y) + dot(dh, r.h) + dot(dc, r.c);
+    };
+    for (int k = 0; k < 8; ++k) {
+        if (inputs[k]->empty()) continue;
+        const Values kept = *inputs[k], direction = random_values(kept.size(), 1);
+        double sides[2];
+        for (int side = 0; side < 2; ++side) {
+            for (std::size_t i = 0; i < kept.size(); ++i) (*inputs[k])[i] = kept[i] + (side ? -kStep : kStep) * direction[i];
+            sides[side] = mixture();
+        }
+        *inputs[k] = kept;
+        if (p.cell == Cell::rnn_relu) continue;  // its kinks are compared in the Python tests
+        char what[32];
+        std::snprintf(what, sizeof what, "gradient %d", k);
+        expect_close(what, dot(gradients[k], direction), (sides[0] - sides[1]) / (2 * kStep), 2e-4);
+    }
+}
+
+void check_step(const Case& s) {
+    const Problem<double>& p = s.p;
+    if (!s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
+    const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p);
+    Values h = s.h0, c = s.c0, new_h(h.size(), NAN), new_c(c.size(), NAN);
+    for (long t = 0; t < p.T_; ++t) {
+        stepper->run(p.B, p.threads, p.x.at(t, 0), h.data(), c.data(), new_h.data(), new_c.data());
+        std::swap(h, new_h);
+        if (p.cell == Cell::lstm) std::swap(c, new_c);
+    }
+    expect_close("step h", h, by_equations(s).h);
+}
+
+void check_one() {
+    Case s;
+    const Block saved(sizeof(double) * instruction_set().f64.saved(s.p));
+    const Result want = by_equations(s), inference = by_kernel(s, nullptr), training = by_kernel(s, &saved);
+    expect_close("y", training.y, want.y);
+    expect_close("h", training.h, want.h);
+    expect_close("y without saving", inference.y, want.y);
+    if (s.p.cell == Cell::lstm) {
+        expect_close("c", training.c, want.c);
+        expect_close("cells", training.cells, want.cells);
+    }
+    check_backward(s, training, saved);
+    check_step(s);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+    const int rounds = count > 1 ? std::atoi(arguments[1]) : 200;
+    for (int round = 0; round < rounds; ++round) check_one();
+    std::vector<std::thread> callers;  // several callers at once share the pool of memory
+    const Case shared;
+    const Result want = by_equations(shared);
+    std::vector<Result> results(4);
+    for (Result& result : results) callers.emplace_back([&] { result = by_kernel(shared, nullptr); });
+    for (std::thread& caller : callers) caller.join();
+    for (const Result& result : results) expect_close("called at once", result.y, want.y);
+    std::printf("%s: %d random problems, %d failures\n", instruction_set().name, rounds, failures);
+    return failures != 0;
+}
