@@ -170,6 +170,7 @@ NB_MODULE(_native, m) {
             nb::arg("f64"), nb::arg("cell"), nb::arg("input_rows"), nb::arg("recurrent_rows"),
             nb::arg("coupled") = false, nb::arg("linear_candidate") = false, nb::arg("linear_output") = false,
             nb::arg("cell_clip") = 0.0, nb::arg("zoneout_h") = 0.0, nb::arg("zoneout_c") = 0.0)
+        .def_ro("f64", &Operator::f64)
         .def("saved_bytes", &saved_bytes)
         .def("forward",
              [](const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,

@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import Stream, can_take, module
+from recurra.ops.native import Stream, can_take, is_transformed, module
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -188,7 +188,7 @@ class Recurrent(nn.Module):
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         kernel: Kernel | None = "cpu" if self.options.compiled and can_take(x, *state, *self._flat_weights) else None
-        if fused and kernel is None:
+        if fused and kernel is None and not is_transformed():
             return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
         return self._layers(x, state, lengths, return_cells, kernel)
 

@@ -55,7 +55,7 @@ class Sequence(NamedTuple):
     lengths: Tensor | None = None  # [B] int64
 
 
-_DIFFERENTIABLE = 8  # of the tensors
+DIFFERENTIABLE = 8  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, H], h [B, H], c [B, H], cells [T, B, H]
@@ -80,17 +80,24 @@ class Call:
 def can_take(x: Tensor, *others: Tensor | None) -> bool:
     """Whether the compiled kernels can run on these tensors, here and now.
 
-    They read memory: what has none (a tracer's tensors, those of torch.func) or is watched on its way through torch's
-    operators (forward-mode derivatives, dispatch modes) goes to a kernel that is made of those.
+    They read memory: what has none (tensors of torch.func) or is watched on its way through torch's operators
+    (forward-mode derivatives, dispatch modes) goes to a kernel that is made of those. A tracer sees one operator.
     """
     dtype = x.dtype
+    if module is None or dtype not in (torch.float32, torch.float64):
+        return False
+    if torch.compiler.is_compiling():
+        return all(tensor.is_cpu and tensor.dtype == dtype for tensor in (x, *others) if tensor is not None)
     return (
-        module is not None
-        and dtype in (torch.float32, torch.float64)
-        and bool(x.numel())
+        bool(x.numel())
         and _is_unwatched()
         and all(_is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
     )
+
+
+def is_transformed() -> bool:
+    """Whether torch.func is at work, some of whose rules torch's fused recurrent operators lack."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _is_unwatched() -> bool:
@@ -108,17 +115,19 @@ def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
 
 def run(call: Call, sequence: Sequence) -> Result:
     """All steps of one layer in one direction."""
-    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in sequence[:_DIFFERENTIABLE]):
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in sequence[:DIFFERENTIABLE]):
         y, h, c, cells = _Differentiable.apply(call, *sequence)  # type: ignore[no-untyped-call]
     else:
-        y, h, c, cells, _ = _forward(call, _contiguous(sequence), save=False)
+        y, h, c, cells = forward(call, contiguous(sequence), 0)
     return y, h, c, cells
 
 
 class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
-        y, h, c, cells, saved = _forward(call, _contiguous(tensors), save=True)
+        sequence = contiguous(tensors)
+        saved = module.Block(call.operator.saved_bytes(_given(sequence, call.peepholes, call.reverse)))
+        y, h, c, cells = forward(call, sequence, saved.address)
         ctx.call, ctx.saved = call, saved
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, y)
@@ -127,12 +136,12 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, dy: Tensor | None, dh: Tensor | None, dc: Tensor | None, dcells: Tensor | None) -> Any:
         *tensors, y = ctx.saved_tensors
-        needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
+        needed = ctx.needs_input_grad[1 : 1 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
             gradients = _by_reference(ctx.call, tensors, needed, (dy, dh, dc, dcells))
         else:
-            gradients = _backward(ctx.call, _contiguous(tensors), y, ctx.saved, (dy, dh, dc, dcells), needed)
-        return (None, *gradients, *(None for _ in tensors[_DIFFERENTIABLE:]))
+            gradients = backward(ctx.call, contiguous(tensors), y, ctx.saved.address, (dy, dh, dc, dcells), needed)
+        return (None, *gradients, *(None for _ in tensors[DIFFERENTIABLE:]))
 
 
 class Stream:
@@ -142,7 +151,7 @@ class Stream:
     """
 
     def __init__(self, operator: Any, peepholes: tuple[int, int, int], layers: list[Sequence]) -> None:
-        tensors = [_contiguous(layer) for layer in layers]
+        tensors = [contiguous(layer) for layer in layers]
         self._run = module.Stack(operator, [_given(layer, peepholes, reverse=False) for layer in tensors]).step
         self._kept = tensors  # the peepholes are read where they are
         first = layers[0]
@@ -171,7 +180,7 @@ class Stream:
         return new_h, new_c
 
 
-def _contiguous(tensors: Any) -> list[Tensor | None]:
+def contiguous(tensors: Any) -> list[Any]:
     """Only the steps may have strides, and only those of time and row."""
     x, *others = tensors
     if x.stride(2) != 1:
@@ -213,7 +222,7 @@ def _rows(peephole: Tensor | None, rows: tuple[int, int, int]) -> tuple[int, int
     return i, f, o
 
 
-def _like_input(x: Tensor, features: int) -> Tensor:
+def like_input(x: Tensor, features: int) -> Tensor:
     """Room for ``[T, B, features]`` that lies in memory as ``x`` does, batch first or time first."""
     T, B, _ = x.shape
     if B > 1 and x.stride(1) > x.stride(0):
@@ -221,27 +230,33 @@ def _like_input(x: Tensor, features: int) -> Tensor:
     return x.new_empty(T, B, features)
 
 
-def _forward(call: Call, tensors: list[Any], save: bool) -> Any:
+def saved_of_a_row(call: Call, hidden_size: int) -> int:
+    """Elements that forward saves for one step of one row."""
+    none = (0, 0, 0)
+    one = module.Given((1, 1, 1, hidden_size), 0, False, 1, none, (0,) * 9, none, none, none)
+    return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
+
+
+def forward(call: Call, tensors: list[Any], saved: int) -> Result:
+    """Run the kernel; ``saved`` is the address of room for what backward needs, or 0."""
     x, h0, c0 = tensors[0], tensors[1], tensors[4]
-    given = _given(tensors, call.peepholes, call.reverse)
-    y = _like_input(x, h0.shape[1])
+    y = like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
     c = None if c0 is None else torch.empty_like(c0)
-    cells = _like_input(x, h0.shape[1]) if call.return_cells else None
-    saved = module.Block(call.operator.saved_bytes(given)) if save else None  # gates and cells, for backward
-    call.operator.forward(
-        given, _steps(y), _steps(cells), h.data_ptr(), _address(c), 0 if saved is None else saved.address
-    )
-    return y, h, c, cells, saved
+    cells = like_input(x, h0.shape[1]) if call.return_cells else None
+    given = _given(tensors, call.peepholes, call.reverse)
+    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), saved)
+    return y, h, c, cells
 
 
-def _backward(
-    call: Call, tensors: list[Any], y: Tensor, saved: Any, arriving: Any, needed: tuple[bool, ...]
+def backward(
+    call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
+    """The gradients of the tensors that need one, of those that arrive for y, h, c and cells."""
     dy, dh, dc, dcells = (_dense(gradient) for gradient in arriving)
     x, *_ = tensors
-    dx = _like_input(x, x.shape[2]) if needed[0] else None
-    others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, _DIFFERENTIABLE)]
+    dx = like_input(x, x.shape[2]) if needed[0] else None
+    others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, DIFFERENTIABLE)]
     dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole = others
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
@@ -249,7 +264,7 @@ def _backward(
         (_steps(y), _steps(dy), _steps(dcells)),
         _address(dh),
         _address(dc),
-        saved.address,
+        saved,
         _steps(dx),
         (*map(_address, results), *_rows(dpeephole, call.peepholes)),
     )

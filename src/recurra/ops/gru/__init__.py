@@ -50,7 +50,7 @@ def gru(
     others = (*state, *vars(weights).values(), drop_h)
     chosen = choose_kernel("gru", kernel, x, others, compiled=options.compiled, plain=options.plain and drop_h is None)
     if chosen == "cpu":
-        return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
+        return cpu.loop(x, state, weights, kept, drop_h, reverse)
 
     x = zero_padding(x, kept)
     if reverse:

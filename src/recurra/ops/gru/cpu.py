@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from recurra.ops import native
+from recurra.ops import native, traced
 from recurra.ops.gru import reference
 from recurra.ops.gru.options import GRUOptions, GRUWeights
 from recurra.ops.scan import reverse_in_time, zero_padding
@@ -26,28 +26,40 @@ def _operator(dtype: torch.dtype) -> Any:
     )
 
 
+@lru_cache
+def _call(dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
+    assert not return_cells
+    options = GRUOptions()
+
+    def by_reference(s: native.Sequence) -> native.Result:
+        weights = GRUWeights(
+            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
+        )
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        y, (h,) = reference.loop(reference.project(x, weights), (s.h0,), weights, options, s.lengths, s.drop_h)
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+
+    return native.Call(_operator(dtype), by_reference, reverse)
+
+
+traced.register("gru", lambda _: _call)
+
+
 def loop(
     x: Tensor,
     state: State,
     weights: GRUWeights,
-    options: GRUOptions,
     lengths: Tensor | None,
     drop_h: Tensor | None,
     reverse: bool,
 ) -> tuple[Tensor, State]:
     """All steps of ``x [T, B, D]``: h of every step and the final state."""
-
-    def by_reference(s: native.Sequence) -> native.Result:
-        again = GRUWeights(
-            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
-        )
-        x = zero_padding(s.x, s.lengths)
-        x = reverse_in_time(x, s.lengths) if reverse else x
-        y, (h,) = reference.loop(reference.project(x, again), (s.h0,), again, options, s.lengths, s.drop_h)
-        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
-
-    call = native.Call(_operator(x.dtype), by_reference, reverse)
-    y, h, _, _ = native.run(call, _sequence(x, state, weights, drop_h, lengths))
+    sequence = _sequence(x, state, weights, drop_h, lengths)
+    if torch.compiler.is_compiling():
+        y, h, _, _ = traced.run("gru:", sequence, reverse, return_cells=False)
+    else:
+        y, h, _, _ = native.run(_call(x.dtype, reverse, False), sequence)
     return y, (h,)
 
 

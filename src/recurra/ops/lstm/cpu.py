@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import json
+from collections.abc import Callable
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from recurra.ops import native
+from recurra.ops import native, traced
 from recurra.ops.lstm import reference
 from recurra.ops.lstm.options import GATES, LSTMOptions
 from recurra.ops.lstm.weights import LSTMNoise, LSTMWeights
@@ -33,6 +35,37 @@ def _operator(options: LSTMOptions, dtype: torch.dtype) -> Any:
     )
 
 
+@lru_cache
+def _call(options: LSTMOptions, dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
+    def by_reference(s: native.Sequence) -> native.Result:
+        weights = LSTMWeights(
+            input=s.w_input,
+            recurrent=s.w_recurrent,
+            bias_input=s.bias_input,
+            bias_recurrent=s.bias_recurrent,
+            peephole=s.peephole,
+        )
+        assert s.c0 is not None
+        noise = LSTMNoise(drop_h=s.drop_h, keep_h=s.keep_h, keep_c=s.keep_c)
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        a = reference.project(x, weights, options)
+        y, cells, (h, c) = reference.loop(a, (s.h0, s.c0), weights, options, s.lengths, noise)
+        if reverse:
+            y, cells = reverse_in_time(y, s.lengths), reverse_in_time(cells, s.lengths)
+        return y, h, c, cells if return_cells else None
+
+    return native.Call(_operator(options, dtype), by_reference, reverse, return_cells, _peepholes(options))
+
+
+def _resolve(form: str) -> Callable[[torch.dtype, bool, bool], native.Call]:
+    values = json.loads(form)
+    return partial(_call, LSTMOptions(**{**values, "zoneout": tuple(values["zoneout"])}))
+
+
+traced.register("lstm", _resolve)
+
+
 def loop(
     x: Tensor,
     state: State,
@@ -44,28 +77,11 @@ def loop(
     return_cells: bool,
 ) -> tuple[Tensor, Tensor | None, State]:
     """All steps of ``x [T, B, D]``: h of every step, c of every step on request, and the final state."""
-    noise = noise or LSTMNoise()
-
-    def by_reference(s: native.Sequence) -> native.Result:
-        again = LSTMWeights(
-            input=s.w_input,
-            recurrent=s.w_recurrent,
-            bias_input=s.bias_input,
-            bias_recurrent=s.bias_recurrent,
-            peephole=s.peephole,
-        )
-        assert s.c0 is not None
-        x = zero_padding(s.x, s.lengths)
-        x = reverse_in_time(x, s.lengths) if reverse else x
-        y, cells, (h, c) = reference.loop(
-            reference.project(x, again, options), (s.h0, s.c0), again, options, s.lengths, noise
-        )
-        if reverse:
-            y, cells = reverse_in_time(y, s.lengths), reverse_in_time(cells, s.lengths)
-        return y, h, c, cells if return_cells else None
-
-    call = native.Call(_operator(options, x.dtype), by_reference, reverse, return_cells, _peepholes(options))
-    y, h, c, cells = native.run(call, _sequence(x, state, weights, noise, lengths))
+    sequence = _sequence(x, state, weights, noise or LSTMNoise(), lengths)
+    if torch.compiler.is_compiling():
+        y, h, c, cells = traced.run(f"lstm:{options.as_text}", sequence, reverse, return_cells)
+    else:
+        y, h, c, cells = native.run(_call(options, x.dtype, reverse, return_cells), sequence)
     assert c is not None
     return y, cells, (h, c)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Literal, TypeAlias, get_args
 
 from recurra.errors import SettingsError, nearest
@@ -50,6 +51,7 @@ class LSTMOptions:
         if self.chrono is not None and self.chrono < 2:
             raise SettingsError("LSTM.chrono", f"must be at least 2 steps, got {self.chrono}.")
         self._check_combinations()
+        object.__setattr__(self, "_text", json.dumps(asdict(self)))
 
     def _check_combinations(self) -> None:
         if self.coupled and self.gates in ("NIG", "NFG"):
@@ -82,6 +84,12 @@ class LSTMOptions:
         """Whether this is torch's own LSTM (with or without projection) once the masks are drawn."""
         special = (self.peephole, self.candidate, self.gates, self.cell_clip)
         return special == (None,) * 4 and not self.coupled and not self.layer_norm and not any(self.zoneout)
+
+    @property
+    def as_text(self) -> str:
+        """All options as JSON."""
+        text: str = self._text  # type: ignore[attr-defined] # made once: tracers cannot make it
+        return text
 
     @property
     def compiled(self) -> bool:

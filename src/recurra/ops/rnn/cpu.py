@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from recurra.ops import native
+from recurra.ops import native, traced
 from recurra.ops.rnn import reference
 from recurra.ops.rnn.options import RNNOptions, RNNWeights
 from recurra.ops.scan import reverse_in_time, zero_padding
@@ -24,6 +24,26 @@ def _operator(dtype: torch.dtype, nonlinearity: str) -> Any:
     )
 
 
+@lru_cache
+def _call(nonlinearity: Literal["tanh", "relu"], dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
+    assert not return_cells
+    options = RNNOptions(nonlinearity=nonlinearity)
+
+    def by_reference(s: native.Sequence) -> native.Result:
+        weights = RNNWeights(
+            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
+        )
+        x = zero_padding(s.x, s.lengths)
+        x = reverse_in_time(x, s.lengths) if reverse else x
+        y, (h,) = reference.loop(reference.project(x, weights), (s.h0,), weights, options, s.lengths, s.drop_h)
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+
+    return native.Call(_operator(dtype, nonlinearity), by_reference, reverse)
+
+
+traced.register("rnn", lambda nonlinearity: partial(_call, nonlinearity))
+
+
 def loop(
     x: Tensor,
     state: State,
@@ -34,18 +54,11 @@ def loop(
     reverse: bool,
 ) -> tuple[Tensor, State]:
     """All steps of ``x [T, B, D]``: h of every step and the final state."""
-
-    def by_reference(s: native.Sequence) -> native.Result:
-        again = RNNWeights(
-            input=s.w_input, recurrent=s.w_recurrent, bias_input=s.bias_input, bias_recurrent=s.bias_recurrent
-        )
-        x = zero_padding(s.x, s.lengths)
-        x = reverse_in_time(x, s.lengths) if reverse else x
-        y, (h,) = reference.loop(reference.project(x, again), (s.h0,), again, options, s.lengths, s.drop_h)
-        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
-
-    call = native.Call(_operator(x.dtype, options.nonlinearity), by_reference, reverse)
-    y, h, _, _ = native.run(call, _sequence(x, state, weights, drop_h, lengths))
+    sequence = _sequence(x, state, weights, drop_h, lengths)
+    if torch.compiler.is_compiling():
+        y, h, _, _ = traced.run(f"rnn:{options.nonlinearity}", sequence, reverse, return_cells=False)
+    else:
+        y, h, _, _ = native.run(_call(options.nonlinearity, x.dtype, reverse, False), sequence)
     return y, (h,)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 from torch import Tensor
 
 from recurra.errors import SettingsError, ShapeError, nearest
-from recurra.ops.native import can_take, module
+from recurra.ops.native import can_take, is_transformed, module
 from recurra.types import State
 
 Kernel: TypeAlias = Literal["reference", "aten", "cpu"]
@@ -45,7 +45,7 @@ def choose_kernel(
     if kernel is None:
         if compiled and can_take(x, *others):
             return "cpu"
-        return "aten" if plain and x.numel() else "reference"
+        return "aten" if plain and not is_transformed() and x.numel() else "reference"
     able = {"cpu": compiled and module is not None, "aten": plain, "reference": True}
     if kernel not in able:
         raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, tuple(able))}")

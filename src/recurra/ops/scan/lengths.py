@@ -16,6 +16,8 @@ def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor |
         return None
     given = torch.as_tensor(lengths)
     T, B = x.shape[:2]
+    if torch.compiler.is_compiling():  # the values are not known to a tracer
+        return given.to(device=x.device, dtype=torch.int64)
     if given.shape != (B,) or given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
         raise ShapeError("lengths", f"must be {B} whole numbers, got {given.dtype} {list(given.shape)}.")
     if B and (int(given.min()) < 0 or int(given.max()) > T):
