@@ -34,6 +34,7 @@ public:
         c_ = scratch.take<T>(cell ? state : 0);
         h_ = scratch.take<T>(old ? state : 0);
         dropped_ = scratch.take<T>(drop ? 2 * p_.B * p_.H : 0);
+        going_of_.assign(grid_.members(), std::vector<Going>(p_.B));
         rows_of_.assign(grid_.members(), std::vector<const T*>(std::max(chunk_, p_.B)));
         run_team(grid_.members(), [this](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
@@ -57,11 +58,21 @@ private:
         return longest;
     }
 
+    // One row at one step.
+    struct Going {
+        T *y, *cells, *c, *h, *saved, *dropped;  // saved: of the first panel
+        const T *keep_h, *keep_c, *drop_h;
+        long place, b;
+        bool last;
+    };
+
     struct Member {
         Forward& f;
         const int part, range;
         const long first_panel, last_panel;
         std::vector<const T*>& rows;  // where those of a product lie
+        std::vector<Going>& going;
+        long saved_panel = 0;  // elements that are saved for one panel at this step
 
         Member(Forward& forward, int member)
             : f(forward),
@@ -69,7 +80,8 @@ private:
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
               last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
-              rows(f.rows_of_[member]) {}
+              rows(f.rows_of_[member]),
+              going(f.going_of_[member]) {}
 
         void run() {
             pack();
@@ -168,8 +180,12 @@ private:
         // One step of all going rows; their sums begin at `row`.
         void advance(long step, long row) {
             const Problem<T>& p = f.p_;
-            const long n = f.plan_.count(step, part), place0 = f.plan_.begin(part);
-            for (long i = 0; i < n; ++i) rows[i] = before(step, place0 + i);
+            const long n = f.plan_.count(step, part);
+            for (long i = 0; i < n; ++i) {
+                rows[i] = before(step, f.plan_.begin(part) + i);
+                going[i] = at(step, i);
+            }
+            saved_panel = f.plan_.going(step) * f.cell_.saved() * W;
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T* weights = f.recurrent_ + panel * kPanelWidth * p.H;
                 const T* begun = sums(panel, row);
@@ -182,7 +198,7 @@ private:
                         for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * kPanelWidth + j * W);
                     }
                     multiply<T, r, 4>(acc, p.H, from_rows, weights);
-                    for (int i = 0; i < r; ++i) apply(acc[i], step, panel, first + i);
+                    for (int i = 0; i < r; ++i) apply(acc[i], panel, going[first + i]);
                 });
             }
         }
@@ -195,33 +211,48 @@ private:
             return step == 0 ? p.h0 + b * p.H : f.out_.y.at(f.plan_.time(step - 1, place, p.reverse), b);
         }
 
-        void apply(const Vec<T> (&a)[4], long step, long panel, long i) {
+        // Where row i of the part finds and leaves its own at a step.
+        Going at(long step, long i) const {
             const Problem<T>& p = f.p_;
             const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded;
+            const long padded = f.layout_.padded;
+            Going g{};
+            g.place = place, g.b = b;
+            g.y = f.out_.y.at(t, b);
+            if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
+            g.c = f.c_ + place * padded, g.h = f.h_ + place * padded;
+            if (f.out_.saved) g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
+            if (p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
+            if (p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
+            if (p.variant.drop_h) {
+                g.drop_h = p.variant.drop_h.at(0, b);
+                g.dropped = f.dropped_ + ((step + 1) % 2 * p.B + place) * p.H;
+            }
+            g.last = step + 1 == f.plan_.length(place);
+            return g;
+        }
+
+        void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
+            const long unit = f.layout_.unit(panel, 0);
             Unit<T> u{};
             u.at = unit;
-            u.count = std::min(W, p.H - unit);
-            u.c = f.c_ + place * padded + unit;
-            if (f.out_.saved) u.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, panel, i);
-            if (p.variant.keep_h) u.keep_h = p.variant.keep_h.at(step, b) + unit;
-            if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
+            u.count = std::min(W, f.p_.H - unit);
+            u.c = g.c + unit;
+            if (g.saved) u.saved = g.saved + panel * saved_panel;
+            if (g.keep_h) u.keep_h = g.keep_h + unit;
+            if (g.keep_c) u.keep_c = g.keep_c + unit;
             Vec<T> old[C::kUnits], h[C::kUnits];
             for (int j = 0; j < C::kUnits; ++j) {
-                old[j] = f.cell_.sees_state() ? load(f.h_ + place * padded + f.layout_.unit(panel, j)) : Vec<T>{};
+                old[j] = f.cell_.sees_state() ? load(g.h + f.layout_.unit(panel, j)) : Vec<T>{};
             }
             f.cell_.forward(a, old, u, h);
-            const bool last = step + 1 == f.plan_.length(place);
             for (int j = 0; j < C::kUnits; ++j) {
-                const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
-                store(f.out_.y.at(t, b) + at, h[j], count);
-                if (f.cell_.sees_state()) store(f.h_ + place * padded + at, h[j]);
-                if (p.variant.drop_h) {
-                    store(f.dropped_ + ((step + 1) % 2 * p.B + place) * p.H + at,
-                          h[j] * load(p.variant.drop_h.at(0, b) + at, count), count);
-                }
-                if (f.out_.cells) store(f.out_.cells.at(t, b) + at, load(u.c), count);
-                if (last) finish(place, b, at, count, h[j]);
+                const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, f.p_.H - at));
+                store(g.y + at, h[j], count);
+                if (f.cell_.sees_state()) store(g.h + at, h[j]);
+                if (g.dropped) store(g.dropped + at, h[j] * load(g.drop_h + at, count), count);
+                if (g.cells) store(g.cells + at, load(u.c), count);
+                if (g.last) finish(g.place, g.b, at, count, h[j]);
             }
         }
     };
@@ -235,6 +266,7 @@ private:
     Barrier barrier_;
     T *input_, *recurrent_, *bias_, *sums_, *c_, *h_, *dropped_;
     std::vector<std::vector<const T*>> rows_of_;
+    std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;
 };
 
