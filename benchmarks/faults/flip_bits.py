@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import recurra
+from recurra.errors import BundleError
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def is_noticed(folder: Path, chance: random.Random, files: dict[Path, bytes]) ->
     path.write_bytes(content)
     try:
         recurra.load(folder)
-    except recurra.BundleError:
+    except BundleError:
         return True
     finally:
         path.write_bytes(files[path])
