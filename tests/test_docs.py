@@ -21,3 +21,12 @@ def test_the_settings_reference_is_current():
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_on_layers_runs():
+    page = (ROOT / "docs" / "how-to" / "replace-torch-layers.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["output"].shape == (4, 20, 32)
+    assert names["y"].shape == (1, 32)
