@@ -24,6 +24,7 @@ public:
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded;
         chunk_ = longest_chunk();
+        joined_ = joins();
         const bool cell = C::kHasCell, old = cell_.sees_state(), drop = static_cast<bool>(p_.variant.drop_h);
         Scratch scratch(size(columns * p_.D) + size(columns * p_.H) + size(columns) + size(grid_.parts * columns * chunk_) +
                         size(cell ? state : 0) + size(old ? state : 0) + size(drop ? 2 * p_.B * p_.H : 0));
@@ -45,6 +46,13 @@ public:
 private:
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kChunk = 96;  // rows of a chunk, at least
 
+    // A panel of both weights that fits into the nearest cache, and full tiles at each step: then the input's share is
+    // added in the same registers, and no sums wait in memory.
+    bool joins() const {
+        constexpr std::size_t kNearest = 40 << 10;
+        return (p_.D + p_.H) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
+    }
+
     static std::size_t size(long count) { return Scratch::size<T>(count); }
 
     // Rows of one part in the longest chunk.
@@ -61,7 +69,7 @@ private:
     // One row at one step.
     struct Going {
         T *y, *cells, *c, *h, *saved, *dropped;  // saved: of the first panel
-        const T *keep_h, *keep_c, *drop_h;
+        const T *x, *keep_h, *keep_c, *drop_h;
         long place, b;
         bool last;
     };
@@ -89,7 +97,7 @@ private:
             f.barrier_.wait();
             for (long from = 0; from < f.plan_.steps;) {
                 const long to = f.plan_.forward_until(from, kChunk);
-                project(from, to);
+                if (!f.joined_) project(from, to);
                 long row = 0;  // of the part's rows in the chunk
                 for (long step = from; step < to; ++step) {
                     advance(step, row);
@@ -182,22 +190,27 @@ private:
             const Problem<T>& p = f.p_;
             const long n = f.plan_.count(step, part);
             for (long i = 0; i < n; ++i) {
-                rows[i] = before(step, f.plan_.begin(part) + i);
+                const long place = f.plan_.begin(part) + i;
+                rows[i] = before(step, place);
                 going[i] = at(step, i);
+                going[i].x = p.x.at(f.plan_.time(step, place, p.reverse), going[i].b);
             }
             saved_panel = f.plan_.going(step) * f.cell_.saved() * W;
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T* weights = f.recurrent_ + panel * kPanelWidth * p.H;
-                const T* begun = sums(panel, row);
+                const T* begun = f.joined_ ? f.bias_ + panel * kPanelWidth : sums(panel, row);
+                const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
                 for_rows(0, n, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, 4> acc;
-                    const T* from_rows[r];
+                    const T *inputs[r], *states[r];
                     for (int i = 0; i < r; ++i) {
-                        from_rows[i] = rows[first + i];
-                        for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * kPanelWidth + j * W);
+                        inputs[i] = going[first + i].x;
+                        states[i] = rows[first + i];
+                        for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * next + j * W);
                     }
-                    multiply<T, r, 4>(acc, p.H, from_rows, weights);
+                    if (f.joined_) multiply<T, r, 4>(acc, p.D, inputs, f.input_ + panel * kPanelWidth * p.D);
+                    multiply<T, r, 4>(acc, p.H, states, weights);
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, going[first + i]);
                 });
             }
@@ -268,6 +281,7 @@ private:
     std::vector<std::vector<const T*>> rows_of_;
     std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;
+    bool joined_ = false;
 };
 
 }  // namespace recurra::RECURRA_ISA

@@ -6,6 +6,10 @@
 #include <cstdint>
 #include <cstring>
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 #ifndef RECURRA_ISA
 #error "compile with -DRECURRA_ISA=<name of the namespace for this instruction set>"
 #endif
@@ -71,8 +75,15 @@ template <class T> inline Int<T> vec_to_bits(Vec<T> v) {
     return bits;
 }
 
-// NaN passes: a comparison with it is false.
+// NaN passes: a comparison with it is false, and x86's min and max return their second operand then.
 template <class T> inline Vec<T> clamp(Vec<T> x, T low, T high) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == sizeof(float)) return _mm512_min_ps(all(high), _mm512_max_ps(all(low), x));
+    if constexpr (sizeof(T) == sizeof(double)) return _mm512_min_pd(all(high), _mm512_max_pd(all(low), x));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(T) == sizeof(float)) return _mm256_min_ps(all(high), _mm256_max_ps(all(low), x));
+    if constexpr (sizeof(T) == sizeof(double)) return _mm256_min_pd(all(high), _mm256_max_pd(all(low), x));
+#endif
     x = x < all(low) ? all(low) : x;
     return x > all(high) ? all(high) : x;
 }
