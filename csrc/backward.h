@@ -32,9 +32,11 @@ public:
         const long all_strips = input_strips_ + recurrent_strips_;
         const long streams_x = g_.dx.data ? vectors(p_.D) * W * columns : 0, streams_h = layout_.padded * columns;
         const long peepholes = peepholes_wanted() ? 3 * layout_.padded * grid_.members() : 0;
+        const long norms = C::kNormed ? kNorms * layout_.padded * grid_.members() : 0;
         Scratch scratch(size(streams_x) + size(streams_h) + size(columns * chunk) + size(state) +
                         size(cell ? state : 0) + size(all_strips * kStrip * chunk) +
-                        size(all_strips * kStrip * columns) + size(columns) + size(peepholes));
+                        size(all_strips * kStrip * columns) + size(columns) + size(peepholes) + size(norms) +
+                        (C::kNormed ? size(columns * chunk) + 2 * size(state) + size(p_.B * grid_.ranges * kPartial) : 0));
         input_ = scratch.take<T>(streams_x);
         recurrent_ = scratch.take<T>(streams_h);
         dsums_ = scratch.take<T>(columns * chunk);
@@ -44,6 +46,14 @@ public:
         dweights_ = scratch.take<T>(all_strips * kStrip * columns);
         dbias_ = scratch.take<T>(columns);
         dpeephole_ = scratch.take<T>(peepholes);
+        dinput_sums_ = dsums_;
+        if (C::kNormed) {
+            dinput_sums_ = scratch.take<T>(columns * chunk);
+            dnorms_ = scratch.take<T>(norms);
+            dnormed_ = scratch.take<T>(state);
+            doutput_ = scratch.take<T>(state);
+            partial_ = scratch.take<T>(p_.B * grid_.ranges * kPartial);
+        }
         chunk_rows_.resize(chunk);
         for (std::atomic<char>& live : live_) live = 0;
         run_team(grid_.members(), [this](int member) {
@@ -54,6 +64,8 @@ public:
 
 private:
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kStrip = kSumVecs * W, kChunk = 256;
+    static constexpr long kNorms = 14;  // i f g o of the gains over W x and U h, and of the bias; gain and bias of c
+    static constexpr long kPartial = 64 / sizeof(T);  // sums of one row and one member under layer norm: a cache line
 
     static std::size_t size(long count) { return Scratch::size<T>(count); }
     static long vectors(long count) { return (count + W - 1) / W; }
@@ -127,6 +139,7 @@ private:
                 std::fill_n(f.dbias_ + panel * kPanelWidth, kPanelWidth, T(0));
             }
             if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
+            if (C::kNormed) std::fill_n(dnorms(), kNorms * padded, T(0));
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
                 for (long unit = first_panel * f.layout_.kUnitsOfPanel; unit < last_panel * f.layout_.kUnitsOfPanel;
@@ -147,18 +160,14 @@ private:
         void step_back(long step, long from, long to) {
             const long n = f.plan_.count(step, part), base = f.plan_.first(from);
             const long chunk = f.plan_.first(to) - base;
-            const bool arrives = n > 0 && (carried || begins(step, n) || arrives_at(step, n));
+            // Members that wait for each other within a step must all take it.
+            const bool together = C::kNormed && f.grid_.ranges > 1;
+            const bool arrives = together || (n > 0 && (carried || begins(step, n) || arrives_at(step, n)));
             bool live = false;
             if (arrives) {
-                for (long panel = first_panel; panel < last_panel; ++panel) {
-                    T* dsums = f.dsums_ + (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth;
-                    for (long i = 0; i < n; ++i) live |= apply(step, panel, i, dsums + i * kPanelWidth);
-                }
+                live = apply(step, base, chunk);
             } else {
-                for (long panel = first_panel; panel < last_panel; ++panel) {
-                    std::fill_n(f.dsums_ + (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth,
-                                n * kPanelWidth, T(0));
-                }
+                clear(step, base, chunk, n);
             }
             if (live) f.live_[step].store(1, std::memory_order_relaxed);
             if (f.grid_.ranges > 1) {
@@ -171,6 +180,19 @@ private:
             } else if (arrives) {
                 carried = settle(n);
             }
+        }
+
+        void clear(long step, long base, long chunk, long n) {
+            for (long panel = first_panel; panel < last_panel; ++panel) {
+                const long at = sums_at(step, base, chunk, panel);
+                std::fill_n(f.dsums_ + at, n * kPanelWidth, T(0));
+                if (C::kNormed) std::fill_n(f.dinput_sums_ + at, n * kPanelWidth, T(0));
+            }
+        }
+
+        // Where the gradients of the sums of the part's rows begin in the chunk from `base` on.
+        long sums_at(long step, long base, long chunk, long panel) const {
+            return (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth;
         }
 
         // Rows whose last step this is bring the gradient of their final state.
@@ -214,18 +236,16 @@ private:
             return left;
         }
 
-        // One row, the units of one panel: the gradient of their sums. Tells whether any of it is not zero.
-        bool apply(long step, long panel, long i, T* dsums) {
+        // The units of one panel in row i, as forward left them.
+        Unit<T> unit_of(long step, long panel, long i) const {
             const Problem<T>& p = f.p_;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            const long t_before = step > 0 ? f.plan_.time(step - 1, place, p.reverse) : 0;
+            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
             const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded, vectors = f.cell_.saved();
             Unit<T> u{};
             u.at = unit;
             u.count = std::min(W, p.H - unit);
             u.c = f.dc_ + place * padded + unit;
             if (C::kHasCell) {
-                if (f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + unit, u.count));
                 if (step == 0) {
                     u.c_before = p.c0 + b * p.H + unit;
                     u.c_before_count = u.count;
@@ -240,6 +260,32 @@ private:
             }
             if (p.variant.keep_h) u.keep_h = p.variant.keep_h.at(step, b) + unit;
             if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
+            return u;
+        }
+
+        // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
+        bool apply(long step, long base, long chunk) {
+            if constexpr (C::kNormed) {
+                return apply_normed(step, base, chunk);
+            } else {
+                bool live = false;
+                for (long panel = first_panel; panel < last_panel; ++panel) {
+                    T* to = f.dsums_ + sums_at(step, base, chunk, panel);
+                    for (long i = 0; i < f.plan_.count(step, part); ++i) {
+                        live |= apply(step, panel, i, to + i * kPanelWidth);
+                    }
+                }
+                return live;
+            }
+        }
+
+        // One row, the units of one panel.
+        bool apply(long step, long panel, long i, T* dsums) {
+            const Problem<T>& p = f.p_;
+            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+            const long t_before = step > 0 ? f.plan_.time(step - 1, place, p.reverse) : 0, padded = f.layout_.padded;
+            const Unit<T> u = unit_of(step, panel, i);
+            if (C::kHasCell && f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
             Vec<T> dh[C::kUnits], old[C::kUnits], h[C::kUnits], da[4], direct[C::kUnits];
             for (int j = 0; j < C::kUnits; ++j) {
                 const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
@@ -250,7 +296,7 @@ private:
                     old[j] = load((step > 0 ? f.g_.y.at(t_before, b) : p.h0 + b * p.H) + at, count);
                 }
             }
-            f.cell_.backward(dh, old, h, u, da, direct, dpeephole ? dpeephole + unit : nullptr, padded);
+            f.cell_.backward(dh, old, h, u, da, direct, dpeephole ? dpeephole + u.at : nullptr, padded);
             Int<T> seen{};
             for (int j = 0; j < 4; ++j) {
                 store(dsums + j * W, da[j]);
@@ -261,6 +307,12 @@ private:
             }
             return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
         }
+
+        T* dnorms() const { return f.dnorms_ + me * kNorms * f.layout_.padded; }
+        T* partial(long place, int of_range) const {
+            return f.partial_ + (place * f.grid_.ranges + of_range) * kPartial;
+        }
+        bool apply_normed(long step, long base, long chunk);  // with layer norm: normalized.h
 
         // dh of the old state: through the recurrent product, and directly.
         void to_the_old_state(long step, long base, long chunk, long n) {
@@ -365,7 +417,7 @@ private:
                 for_rows(first_row, last_row, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, vecs> acc;
-                    through_panels<r, vecs>(acc, f.dsums_ + first * kPanelWidth, kPanelWidth, chunk,
+                    through_panels<r, vecs>(acc, f.dinput_sums_ + first * kPanelWidth, kPanelWidth, chunk,
                                             f.input_ + v * W * f.layout_.columns());
                     for (int i = 0; i < r; ++i) {
                         for (int j = 0; j < vecs; ++j) {
@@ -380,14 +432,15 @@ private:
         void weight_gradient(long begin, long chunk) {
             const long strips = f.input_strips_ + f.recurrent_strips_;
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                const T* dsums = f.dsums_ + panel * chunk * kPanelWidth;
-                for (long k = begin; k < chunk; ++k) {
+                const T* dsums = f.dinput_sums_ + panel * chunk * kPanelWidth;
+                for (long k = begin; !C::kNormed && k < chunk; ++k) {
                     for (int j = 0; j < 4; ++j) {
                         T* to = f.dbias_ + panel * kPanelWidth + j * W;
                         store(to, load(to) + load(dsums + k * kPanelWidth + j * W));
                     }
                 }
                 for (long strip = 0; strip < strips; ++strip) {
+                    if (strip == f.input_strips_) dsums = f.dsums_ + panel * chunk * kPanelWidth;
                     const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
                     T* sums = f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip;
                     for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
@@ -424,8 +477,10 @@ private:
                     const long input = f.layout_.weight_row(p.input_rows, panel, j, &count);
                     const long recurrent = f.layout_.weight_row(p.recurrent_rows, panel, j, &count);
                     const T* dbias = f.dbias_ + panel * kPanelWidth + j * W;
-                    if (f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
-                    if (f.g_.db_recurrent && recurrent >= 0) std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                    if (!C::kNormed && f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
+                    if (!C::kNormed && f.g_.db_recurrent && recurrent >= 0) {
+                        std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                    }
                     for (long w = 0; w < count; ++w) {
                         const T* sums = f.dweights_ + (panel * strips * kPanelWidth + j * W + w) * kStrip;
                         if (f.g_.dw_input && input >= 0) {
@@ -438,13 +493,35 @@ private:
                     }
                 }
             }
-            if (!f.peepholes_wanted()) return;
+            if (!dpeephole && !C::kNormed) return;
             f.barrier_.wait();
-            T* const results[3] = {f.g_.dpeephole_i, f.g_.dpeephole_f, f.g_.dpeephole_o};
-            for (int k = me; k < 3; k += f.grid_.members()) {
-                for (long unit = 0; results[k] && unit < p.H; ++unit) {
+            if (dpeephole) {
+                T* const results[3] = {f.g_.dpeephole_i, f.g_.dpeephole_f, f.g_.dpeephole_o};
+                add_members(f.dpeephole_, results);
+            }
+            if (C::kNormed) finish_norms();
+        }
+
+        void finish_norms() const {
+            const Gradients<T>& g = f.g_;
+            for (T* const dbias : {g.db_input, g.db_recurrent}) {  // the biases are added up, and have the same gradient
+                T* const of_rows[3] = {g.dnorm_input, g.dnorm_recurrent, dbias};
+                T* results[kNorms] = {};
+                for (int k = 0; k < 12; ++k) {
+                    const int block = f.p_.recurrent_rows[k % 4];
+                    if (of_rows[k / 4] && block >= 0) results[k] = of_rows[k / 4] + block * f.p_.H;
+                }
+                results[12] = g.dnorm_cell, results[13] = g.dnorm_cell_bias;
+                add_members(f.dnorms_, results);
+            }
+        }
+
+        // Every member has summed up [N, padded] over its rows and units.
+        template <int N> void add_members(const T* sums, T* const (&results)[N]) const {
+            for (int k = me; k < N; k += f.grid_.members()) {
+                for (long unit = 0; results[k] && unit < f.p_.H; ++unit) {
                     T sum = 0;
-                    for (int m = 0; m < f.grid_.members(); ++m) sum += f.dpeephole_[(m * 3 + k) * padded + unit];
+                    for (int m = 0; m < f.grid_.members(); ++m) sum += sums[(m * N + k) * f.layout_.padded + unit];
                     results[k][unit] = sum;
                 }
             }
@@ -469,6 +546,10 @@ private:
     bool weights_wanted_ = false;
     long input_strips_ = 0, recurrent_strips_ = 0;
     T *input_, *recurrent_, *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
+    T* dinput_sums_;  // of W x; without layer norm, the same as of U h
+    // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; of a step, dLN(c) and
+    // the gradient of o's sum; each row's and member's share of the means.
+    T *dnorms_ = nullptr, *dnormed_ = nullptr, *doutput_ = nullptr, *partial_ = nullptr;
 };
 
 }  // namespace recurra::RECURRA_ISA

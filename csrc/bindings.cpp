@@ -42,6 +42,7 @@ struct Given {
     int threads;
     std::array<Address, 3> x;
     Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
+    Address norm_input, norm_recurrent, norm_cell, norm_cell_bias;
     std::array<Address, 3> keep_h, keep_c, drop_h;
 };
 
@@ -63,6 +64,8 @@ template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     v.zoneout_h = static_cast<T>(op.zoneout_h), v.zoneout_c = static_cast<T>(op.zoneout_c);
     v.peephole_i = at<const T>(g.peephole_i), v.peephole_f = at<const T>(g.peephole_f);
     v.peephole_o = at<const T>(g.peephole_o);
+    v.norm_input = at<const T>(g.norm_input), v.norm_recurrent = at<const T>(g.norm_recurrent);
+    v.norm_cell = at<const T>(g.norm_cell), v.norm_cell_bias = at<const T>(g.norm_cell_bias);
     v.keep_h = steps<const T>(g.keep_h), v.keep_c = steps<const T>(g.keep_c), v.drop_h = steps<const T>(g.drop_h);
     return p;
 }
@@ -90,7 +93,7 @@ void forward_of(const Operator& op, const Given& g, const Triple& y, const Tripl
 
 template <class T>
 void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh, Address dc,
-                 Address saved, const Triple& dx, const std::array<Address, 9>& write) {
+                 Address saved, const Triple& dx, const std::array<Address, 13>& write) {
     Gradients<T> grad;
     grad.y = steps<const T>(read[0]), grad.dy = steps<const T>(read[1]), grad.dcells = steps<const T>(read[2]);
     grad.dh = at<const T>(dh), grad.dc = at<const T>(dc), grad.saved = at<const T>(saved);
@@ -99,6 +102,8 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
     grad.dw_input = at<T>(write[2]), grad.dw_recurrent = at<T>(write[3]);
     grad.db_input = at<T>(write[4]), grad.db_recurrent = at<T>(write[5]);
     grad.dpeephole_i = at<T>(write[6]), grad.dpeephole_f = at<T>(write[7]), grad.dpeephole_o = at<T>(write[8]);
+    grad.dnorm_input = at<T>(write[9]), grad.dnorm_recurrent = at<T>(write[10]);
+    grad.dnorm_cell = at<T>(write[11]), grad.dnorm_cell_bias = at<T>(write[12]);
     const nb::gil_scoped_release free;
     kernels<T>().backward(problem<T>(op, g), grad);
 }
@@ -150,8 +155,17 @@ NB_MODULE(_native, m) {
     using namespace recurra;
     nb::set_leak_warnings(false);  // operators are kept by caches that end with the process
     m.def("isa", [] { return std::string(instruction_set().name); });
+    m.def("toss", [](bool f64, Address to, long count, double probability, double value, std::uint64_t seed, int threads) {
+        const nb::gil_scoped_release free;
+        if (f64) {
+            kernels<double>().toss(at<double>(to), count, probability, value, seed, threads);
+        } else {
+            kernels<float>().toss(at<float>(to), count, probability, static_cast<float>(value), seed, threads);
+        }
+    });
     nb::enum_<Cell>(m, "Cell")
         .value("lstm", Cell::lstm)
+        .value("normed_lstm", Cell::normed_lstm)
         .value("gru", Cell::gru)
         .value("rnn_tanh", Cell::rnn_tanh)
         .value("rnn_relu", Cell::rnn_relu);
@@ -178,16 +192,18 @@ NB_MODULE(_native, m) {
                  (op.f64 ? forward_of<double> : forward_of<float>)(op, g, y, cells, h, c, saved);
              })
         .def("backward", [](const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh,
-                            Address dc, Address saved, const Triple& dx, const std::array<Address, 9>& write) {
+                            Address dc, Address saved, const Triple& dx, const std::array<Address, 13>& write) {
             (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, dx, write);
         });
     nb::class_<Stack>(m, "Stack").def(nb::init<const Operator&, const std::vector<Given>&>()).def("step", &Stack::step);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 4>& sizes, Address lengths, bool reverse, int threads,
-                            const Triple& x, const std::array<Address, 9>& tensors, const Triple& keep_h,
+                            const Triple& x, const std::array<Address, 13>& tensors, const Triple& keep_h,
                             const Triple& keep_c, const Triple& drop_h) {
-            new (self) Given{sizes,      lengths,    reverse,    threads,    x,          tensors[0], tensors[1],
-                             tensors[2], tensors[3], tensors[4], tensors[5], tensors[6], tensors[7], tensors[8],
-                             keep_h,     keep_c,     drop_h};
+            const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
+                         norm_cell, norm_cell_bias] = tensors;
+            new (self) Given{sizes, lengths, reverse, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
+                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, keep_h, keep_c,
+                             drop_h};
         });
 }

@@ -29,7 +29,7 @@ template <class T> inline Vec<T> derivative_of_tanh(Vec<T> s) { return static_ca
 
 template <class T> struct Lstm {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = true;
+    static constexpr bool kHasCell = true, kNormed = false;
     using V = Vec<T>;
     static constexpr long W = kWidth<T>;
 
@@ -38,71 +38,97 @@ template <class T> struct Lstm {
 
     explicit Lstm(const Problem<T>& p)
         : v(p.variant),
-          i_open(p.input_rows[0] < 0),
-          f_open(p.input_rows[1] < 0 && !p.variant.coupled),
-          o_open(p.input_rows[3] < 0) {}
+          i_open(p.recurrent_rows[0] < 0),
+          f_open(p.recurrent_rows[1] < 0 && !p.variant.coupled),
+          o_open(p.recurrent_rows[3] < 0) {}
 
     bool sees_state() const { return v.zoneout_h != 0 || v.keep_h; }
     bool keeps_cell() const { return v.zoneout_c != 0 || v.keep_c; }
     long saved() const { return keeps_cell() ? 6 : 5; }  // i f g o c, and c before zoneout
 
     V keep(const T* mask, T expected, long count) const { return mask ? load(mask, count) : all(expected); }
+    V squash(V c) const { return v.linear_output ? c : tanh<T>(c); }
 
-    void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
-        const V before = load(u.c);
+    struct Opened {
+        V i, f, g, o, c;  // c: before zoneout
+    };
+
+    Opened open(const V (&a)[4], V before, const Unit<T>& u) const {
         V ai = a[0], af = a[1], ao = a[3];
         if (v.peephole_i) ai += load(v.peephole_i + u.at, u.count) * before;
         if (v.peephole_f) af += load(v.peephole_f + u.at, u.count) * before;
         const V one = all(static_cast<T>(1));
-        const V i = i_open ? one : sigmoid<T>(ai);
-        const V f = v.coupled ? one - i : f_open ? one : sigmoid<T>(af);
-        const V g = v.linear_candidate ? a[2] : tanh<T>(a[2]);
-        V c = f * before + i * g;
-        if (v.cell_clip != 0) c = clamp<T>(c, -v.cell_clip, v.cell_clip);
-        if (v.peephole_o) ao += load(v.peephole_o + u.at, u.count) * c;
-        const V o = o_open ? one : sigmoid<T>(ao);
-        h[0] = o * (v.linear_output ? c : tanh<T>(c));
-        if (sees_state()) {
-            const V stay = keep(u.keep_h, v.zoneout_h, u.count);
-            h[0] = stay * h_before[0] + (one - stay) * h[0];
-        }
-        const V computed = c;
+        Opened s;
+        s.i = i_open ? one : sigmoid<T>(ai);
+        s.f = v.coupled ? one - s.i : f_open ? one : sigmoid<T>(af);
+        s.g = v.linear_candidate ? a[2] : tanh<T>(a[2]);
+        s.c = s.f * before + s.i * s.g;
+        if (v.cell_clip != 0) s.c = clamp<T>(s.c, -v.cell_clip, v.cell_clip);
+        if (v.peephole_o) ao += load(v.peephole_o + u.at, u.count) * s.c;
+        s.o = o_open ? one : sigmoid<T>(ao);
+        return s;
+    }
+
+    // The h that goes on.
+    V carry_h(V h, V before, const Unit<T>& u) const {
+        if (!sees_state()) return h;
+        const V stay = keep(u.keep_h, v.zoneout_h, u.count);
+        return stay * before + (static_cast<T>(1) - stay) * h;
+    }
+
+    // The c that goes on, and what backward needs.
+    void carry_c(const Opened& s, V before, const Unit<T>& u) const {
+        V c = s.c;
         if (keeps_cell()) {
             const V stay = keep(u.keep_c, v.zoneout_c, u.count);
-            c = stay * before + (one - stay) * c;
+            c = stay * before + (static_cast<T>(1) - stay) * c;
         }
         store(u.c, c);
         if (!u.saved) return;
-        store(u.saved, i);
-        store(u.saved + W, f);
-        store(u.saved + 2 * W, g);
-        store(u.saved + 3 * W, o);
+        store(u.saved, s.i);
+        store(u.saved + W, s.f);
+        store(u.saved + 2 * W, s.g);
+        store(u.saved + 3 * W, s.o);
         store(u.saved + 4 * W, c);
-        if (keeps_cell()) store(u.saved + 5 * W, computed);
+        if (keeps_cell()) store(u.saved + 5 * W, s.c);
     }
 
-    // peephole: gradients of the three peepholes, [3, stride] from this unit on, or null
-    void backward(V (&dh)[1], const V (&)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1],
-                  T* peephole, long stride) const {
-        const V one = all(static_cast<T>(1));
-        const V i = load(u.saved), f = load(u.saved + W), g = load(u.saved + 2 * W), o = load(u.saved + 3 * W);
-        const V c = load(u.saved + (keeps_cell() ? 5 : 4) * W);
+    void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
+        const V before = load(u.c);
+        const Opened s = open(a, before, u);
+        h[0] = carry_h(s.o * squash(s.c), h_before[0], u);
+        carry_c(s, before, u);
+    }
+
+    V saved_c(const Unit<T>& u) const { return load(u.saved + (keeps_cell() ? 5 : 4) * W); }  // before zoneout
+
+    // dh becomes the part that goes through the gates; the part that goes straight to the old h is returned.
+    V split_dh(V& dh, const Unit<T>& u) const {
+        if (!sees_state()) return V{};
+        const V direct = keep(u.keep_h, v.zoneout_h, u.count) * dh;
+        dh -= direct;
+        return direct;
+    }
+
+    // Through h = o squash(n): the gradient of o's sum, and of n.
+    V close_back(V dh, V n, V o, V& dn) const {
+        const V squashed = squash(n);
+        dn = dh * o;
+        if (!v.linear_output) dn *= derivative_of_tanh<T>(squashed);
+        return o_open ? V{} : dh * squashed * derivative_of_sigmoid<T>(o);
+    }
+
+    // Through the gates, from the gradient dc that h = o squash(c) brings and that of o's sum, da[3]: the gradients of
+    // the other sums and of the old c. peephole: gradients of the three, [3, stride] from this unit on, or null.
+    void open_back(V dc, V (&da)[4], const Unit<T>& u, T* peephole, long stride) const {
+        const V i = load(u.saved), f = load(u.saved + W), g = load(u.saved + 2 * W), c = saved_c(u);
         const V before = u.c_before ? load(u.c_before, u.c_before_count) : V{};
         V dc_after = load(u.c), dc_direct{};
-        direct[0] = V{};
-        if (sees_state()) {
-            const V stay = keep(u.keep_h, v.zoneout_h, u.count);
-            direct[0] = stay * dh[0];
-            dh[0] *= one - stay;
-        }
         if (keeps_cell()) {
-            const V stay = keep(u.keep_c, v.zoneout_c, u.count);
-            dc_direct = stay * dc_after;
-            dc_after *= one - stay;
+            dc_direct = keep(u.keep_c, v.zoneout_c, u.count) * dc_after;
+            dc_after -= dc_direct;
         }
-        const V squashed = v.linear_output ? c : tanh<T>(c);
-        da[3] = o_open ? V{} : dh[0] * squashed * derivative_of_sigmoid<T>(o);
-        V dc = dc_after + dh[0] * o * (v.linear_output ? one : derivative_of_tanh<T>(squashed));
+        dc += dc_after;
         if (v.peephole_o) dc += load(v.peephole_o + u.at, u.count) * da[3];
         if (v.cell_clip != 0) {
             const V free = f * before + i * g;
@@ -124,12 +150,35 @@ template <class T> struct Lstm {
         store(peephole + stride, load(peephole + stride) + da[1] * before);
         store(peephole + 2 * stride, load(peephole + 2 * stride) + da[3] * c);
     }
+
+    void backward(V (&dh)[1], const V (&)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1],
+                  T* peephole, long stride) const {
+        V dc;
+        direct[0] = split_dh(dh[0], u);
+        da[3] = close_back(dh[0], saved_c(u), load(u.saved + 3 * W), dc);
+        open_back(dc, da, u, peephole, stride);
+    }
+};
+
+// Layer norm over U h and over the c that h is made of: the walks take the cell apart (normalized.h).
+template <class T> struct NormedLstm : Lstm<T> {
+    static constexpr bool kNormed = true;
+    using Lstm<T>::Lstm;
+    long input_sums() const { return Lstm<T>::saved(); }  // where among what is saved W x begins
+    long recurrent_sums() const { return Lstm<T>::saved() + 4; }  // and U h
+    long saved() const { return Lstm<T>::saved() + 8; }
+
+    // The gain over c and its bias.
+    Vec<T> gain(const Unit<T>& u) const { return load(this->v.norm_cell + u.at, u.count); }
+    Vec<T> bias(const Unit<T>& u) const {
+        return this->v.norm_cell_bias ? load(this->v.norm_cell_bias + u.at, u.count) : Vec<T>{};
+    }
 };
 
 // Reset gate after the product, as in torch.
 template <class T> struct Gru {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = false;
+    static constexpr bool kHasCell = false, kNormed = false;
     using V = Vec<T>;
     static constexpr long W = kWidth<T>;
 
@@ -161,7 +210,7 @@ template <class T> struct Gru {
 
 template <class T, bool kTanh> struct Rnn {
     static constexpr int kUnits = 4;
-    static constexpr bool kHasCell = false;
+    static constexpr bool kHasCell = false, kNormed = false;
     using V = Vec<T>;
 
     explicit Rnn(const Problem<T>&) {}

@@ -27,7 +27,8 @@ public:
         joined_ = joins();
         const bool cell = C::kHasCell, old = cell_.sees_state(), drop = static_cast<bool>(p_.variant.drop_h);
         Scratch scratch(size(columns * p_.D) + size(columns * p_.H) + size(columns) + size(grid_.parts * columns * chunk_) +
-                        size(cell ? state : 0) + size(old ? state : 0) + size(drop ? 2 * p_.B * p_.H : 0));
+                        size(cell ? state : 0) + size(old ? state : 0) + size(drop ? 2 * p_.B * p_.H : 0) +
+                        (C::kNormed ? size(p_.B * columns) + 2 * size(state) : 0));
         input_ = scratch.take<T>(columns * p_.D);
         recurrent_ = scratch.take<T>(columns * p_.H);
         bias_ = scratch.take<T>(columns);
@@ -35,6 +36,11 @@ public:
         c_ = scratch.take<T>(cell ? state : 0);
         h_ = scratch.take<T>(old ? state : 0);
         dropped_ = scratch.take<T>(drop ? 2 * p_.B * p_.H : 0);
+        if (C::kNormed) {
+            products_ = scratch.take<T>(p_.B * columns);
+            computed_ = scratch.take<T>(state);
+            o_ = scratch.take<T>(state);
+        }
         going_of_.assign(grid_.members(), std::vector<Going>(p_.B));
         rows_of_.assign(grid_.members(), std::vector<const T*>(std::max(chunk_, p_.B)));
         run_team(grid_.members(), [this](int member) {
@@ -50,7 +56,7 @@ private:
     // added in the same registers, and no sums wait in memory.
     bool joins() const {
         constexpr std::size_t kNearest = 40 << 10;
-        return (p_.D + p_.H) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
+        return !C::kNormed && (p_.D + p_.H) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
     }
 
     static std::size_t size(long count) { return Scratch::size<T>(count); }
@@ -68,7 +74,7 @@ private:
 
     // One row at one step.
     struct Going {
-        T *y, *cells, *c, *h, *saved, *dropped;  // saved: of the first panel
+        T *y, *cells, *c, *h, *saved, *moments, *dropped;  // saved: of the first panel
         const T *x, *keep_h, *keep_c, *drop_h;
         long place, b;
         bool last;
@@ -100,7 +106,11 @@ private:
                 if (!f.joined_) project(from, to);
                 long row = 0;  // of the part's rows in the chunk
                 for (long step = from; step < to; ++step) {
-                    advance(step, row);
+                    if constexpr (C::kNormed) {
+                        advance_normed(step, row);
+                    } else {
+                        advance(step, row);
+                    }
                     row += f.plan_.count(step, part);
                     if (f.grid_.ranges > 1) f.barrier_.wait();
                 }
@@ -175,7 +185,7 @@ private:
                     const T* from_rows[r];
                     for (int i = 0; i < r; ++i) {
                         from_rows[i] = rows[first + i];
-                        for (int j = 0; j < 4; ++j) acc[i][j] = load(bias + j * W);
+                        for (int j = 0; j < 4; ++j) acc[i][j] = C::kNormed ? Vec<T>{} : load(bias + j * W);
                     }
                     multiply<T, r, 4>(acc, p.D, from_rows, weights);
                     for (int i = 0; i < r; ++i) {
@@ -185,17 +195,21 @@ private:
             }
         }
 
+        // The rows that go on at a step: how many, and where each finds and leaves its own.
+        long list(long step) {
+            const long n = f.plan_.count(step, part);
+            for (long i = 0; i < n; ++i) {
+                rows[i] = before(step, f.plan_.begin(part) + i);
+                going[i] = at(step, i);
+            }
+            saved_panel = f.plan_.going(step) * f.cell_.saved() * W;
+            return n;
+        }
+
         // One step of all going rows; their sums begin at `row`.
         void advance(long step, long row) {
             const Problem<T>& p = f.p_;
-            const long n = f.plan_.count(step, part);
-            for (long i = 0; i < n; ++i) {
-                const long place = f.plan_.begin(part) + i;
-                rows[i] = before(step, place);
-                going[i] = at(step, i);
-                going[i].x = p.x.at(f.plan_.time(step, place, p.reverse), going[i].b);
-            }
-            saved_panel = f.plan_.going(step) * f.cell_.saved() * W;
+            const long n = list(step);
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T* weights = f.recurrent_ + panel * kPanelWidth * p.H;
                 const T* begun = f.joined_ ? f.bias_ + panel * kPanelWidth : sums(panel, row);
@@ -216,6 +230,8 @@ private:
             }
         }
 
+        void advance_normed(long step, long row);  // the same with layer norm: normalized.h
+
         // The h that goes into the product of a step.
         const T* before(long step, long place) const {
             const Problem<T>& p = f.p_;
@@ -231,10 +247,14 @@ private:
             const long padded = f.layout_.padded;
             Going g{};
             g.place = place, g.b = b;
+            g.x = p.x.at(t, b);
             g.y = f.out_.y.at(t, b);
             if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
             g.c = f.c_ + place * padded, g.h = f.h_ + place * padded;
-            if (f.out_.saved) g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
+            if (f.out_.saved) {
+                g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
+                g.moments = f.out_.saved + saved_moments_at(f.plan_, f.layout_, f.cell_.saved(), step, part, i);
+            }
             if (p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
             if (p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
             if (p.variant.drop_h) {
@@ -245,7 +265,7 @@ private:
             return g;
         }
 
-        void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
+        Unit<T> unit_of(const Going& g, long panel) const {
             const long unit = f.layout_.unit(panel, 0);
             Unit<T> u{};
             u.at = unit;
@@ -254,17 +274,27 @@ private:
             if (g.saved) u.saved = g.saved + panel * saved_panel;
             if (g.keep_h) u.keep_h = g.keep_h + unit;
             if (g.keep_c) u.keep_c = g.keep_c + unit;
+            return u;
+        }
+
+        void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
+            const Unit<T> u = unit_of(g, panel);
             Vec<T> old[C::kUnits], h[C::kUnits];
             for (int j = 0; j < C::kUnits; ++j) {
                 old[j] = f.cell_.sees_state() ? load(g.h + f.layout_.unit(panel, j)) : Vec<T>{};
             }
             f.cell_.forward(a, old, u, h);
+            leave(h, panel, g, u.c);
+        }
+
+        // The new h of a panel's units goes wherever it is needed.
+        void leave(const Vec<T> (&h)[C::kUnits], long panel, const Going& g, const T* c) {
             for (int j = 0; j < C::kUnits; ++j) {
                 const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, f.p_.H - at));
                 store(g.y + at, h[j], count);
                 if (f.cell_.sees_state()) store(g.h + at, h[j]);
                 if (g.dropped) store(g.dropped + at, h[j] * load(g.drop_h + at, count), count);
-                if (g.cells) store(g.cells + at, load(u.c), count);
+                if (g.cells) store(g.cells + at, load(c), count);
                 if (g.last) finish(g.place, g.b, at, count, h[j]);
             }
         }
@@ -278,6 +308,7 @@ private:
     const Plan plan_;
     Barrier barrier_;
     T *input_, *recurrent_, *bias_, *sums_, *c_, *h_, *dropped_;
+    T *products_ = nullptr, *computed_ = nullptr, *o_ = nullptr;  // of a step under layer norm: U h, c, o
     std::vector<std::vector<const T*>> rows_of_;
     std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;

@@ -2,6 +2,8 @@
 #include "backward.h"
 #include "forward.h"
 #include "kernels.h"
+#include "normalized.h"
+#include "random.h"
 #include "step.h"
 
 namespace recurra::RECURRA_ISA {
@@ -10,6 +12,7 @@ namespace {
 // Call body with the cell of a problem: body(type).
 template <template <class> class Body, class T, class... Rest> auto with_cell(const Problem<T>& p, Rest&&... rest) {
     switch (p.cell) {
+        case Cell::normed_lstm: return Body<NormedLstm<T>>{}(p, rest...);
         case Cell::gru: return Body<Gru<T>>{}(p, rest...);
         case Cell::rnn_tanh: return Body<Rnn<T, true>>{}(p, rest...);
         case Cell::rnn_relu: return Body<Rnn<T, false>>{}(p, rest...);
@@ -21,7 +24,7 @@ template <class C> struct CountSaved {
     template <class T> long operator()(const Problem<T>& p) {
         long steps = p.T_ * p.B;
         if (p.lengths) steps = std::accumulate(p.lengths, p.lengths + p.B, 0L);
-        return steps * Layout<C, T>(p).panels * kWidth<T> * C(p).saved();
+        return steps * (Layout<C, T>(p).panels * kWidth<T> * C(p).saved() + (C::kNormed ? kMoments : 0));
     }
 };
 template <class C> struct RunForward {
@@ -47,7 +50,7 @@ template <class T> std::unique_ptr<Stepper<T>> stepper(const Problem<T>& p) { re
 
 extern const Kernels<float> kernels_f32;
 extern const Kernels<double> kernels_f64;
-const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>};
-const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>};
+const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>, toss<float>};
+const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>, toss<double>};
 
 }  // namespace recurra::RECURRA_ISA

@@ -1,6 +1,7 @@
 // The kernels, chosen for the machine at run time.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "sequence.h"
@@ -19,6 +20,7 @@ template <class T> struct Kernels {
     void (*forward)(const Problem<T>&, const Outputs<T>&);
     void (*backward)(const Problem<T>&, const Gradients<T>&);
     std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&);
+    void (*toss)(T* to, long count, double probability, T value, std::uint64_t seed, int threads);  // random.h
 };
 
 struct InstructionSet {

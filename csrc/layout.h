@@ -16,6 +16,8 @@ template <class C, class T> struct Layout {
     explicit Layout(const Problem<T>& p)
         : problem(p), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel), padded(panels * kUnitsOfPanel) {}
 
+    // Sums that a unit has rows of the weights for.
+    long sums() const { return std::count_if(problem.recurrent_rows, problem.recurrent_rows + 4, [](int r) { return r >= 0; }); }
     long columns() const { return panels * kPanelWidth; }
     long unit(long panel, int j) const { return C::kUnits == 1 ? panel * W : (panel * 4 + j) * W; }
 
@@ -101,6 +103,13 @@ inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors,
                      long i) {
     const long within = plan.first(step, part) - plan.first(step) + i;
     return (plan.first(step) * layout.panels + panel * plan.going(step) + within) * vectors * kWidth<T>;
+}
+
+// Behind all of these: kMoments numbers for each going row, under layer norm.
+constexpr long kMoments = 8;
+template <class C, class T>
+inline long saved_moments_at(const Plan& plan, const Layout<C, T>& layout, long vectors, long step, int part, long i) {
+    return plan.total() * layout.panels * vectors * kWidth<T> + (plan.first(step, part) + i) * kMoments;
 }
 
 }  // namespace recurra::RECURRA_ISA

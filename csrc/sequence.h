@@ -11,7 +11,7 @@ template <class T> struct Steps {
     explicit operator bool() const { return data != nullptr; }
 };
 
-enum class Cell { lstm, gru, rnn_tanh, rnn_relu };
+enum class Cell { lstm, normed_lstm, gru, rnn_tanh, rnn_relu };
 
 // Deviations from the plain cell. Arrays are null where they are not in use.
 template <class T> struct Variant {
@@ -22,6 +22,8 @@ template <class T> struct Variant {
     T zoneout_h = 0, zoneout_c = 0;                                // in expectation
     Steps<const T> keep_h, keep_c;                                 // zoneout's masks [T, B, H], in training
     Steps<const T> drop_h;                                         // recurrent dropout's mask [B, H], time stride 0
+    // Layer norm's gains over W x and U h, [G], and over c, [H], and the bias of the last.
+    const T *norm_input = nullptr, *norm_recurrent = nullptr, *norm_cell = nullptr, *norm_cell_bias = nullptr;
 };
 
 template <class T> struct Problem {
@@ -53,6 +55,7 @@ template <class T> struct Gradients {
     T *dh0 = nullptr, *dc0 = nullptr;
     T *dw_input = nullptr, *dw_recurrent = nullptr, *db_input = nullptr, *db_recurrent = nullptr;
     T *dpeephole_i = nullptr, *dpeephole_f = nullptr, *dpeephole_o = nullptr;
+    T *dnorm_input = nullptr, *dnorm_recurrent = nullptr, *dnorm_cell = nullptr, *dnorm_cell_bias = nullptr;
 };
 
 }  // namespace recurra

@@ -64,6 +64,25 @@ template <class T> inline void store(T* to, Vec<T> v, long count) {
     for (long k = 0; k < count; ++k) to[k] = v[k];
 }
 
+template <class T> inline Vec<T> first_lanes(Vec<T> v, long count) {
+    if (count >= kWidth<T>) return v;
+    T lanes[kWidth<T>];
+    store(lanes, v);
+    return load(lanes, count);
+}
+
+// The sum of all lanes, by halves.
+template <class T> inline T add_lanes(Vec<T> v) {
+    T lanes[kWidth<T>];
+    store(lanes, v);
+#pragma GCC unroll 4
+    for (int half = kWidth<T> / 2; half > 0; half /= 2) {
+#pragma GCC unroll 8
+        for (int k = 0; k < half; ++k) lanes[k] += lanes[k + half];
+    }
+    return lanes[0];
+}
+
 template <class T> inline Vec<T> bits_to_vec(Int<T> bits) {
     Vec<T> v;
     std::memcpy(&v, &bits, sizeof v);

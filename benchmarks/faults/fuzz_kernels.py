@@ -54,6 +54,7 @@ class Draw:
             gates=gates,
             cell_clip=0.4 if maybe() < 0.25 else None,
             zoneout=(0.3 * (maybe() < 0.3), 0.2 * (maybe() < 0.3)),
+            layer_norm=maybe() < 0.3,
         )
 
     def rnn_options(self) -> RNNOptions:
@@ -80,6 +81,11 @@ class Draw:
             tensors |= {"bias_input": self.normal(self.G), "bias_recurrent": self.normal(self.G)}
         if self.op == "lstm" and self.options.peephole:
             tensors["peephole"] = self.normal(len(self.options.gate_rows), self.H)
+        if self.op == "lstm" and self.options.layer_norm:
+            tensors |= {"norm_input": self.normal(self.G), "norm_recurrent": self.normal(self.G)}
+            tensors["norm_cell"] = self.normal(self.H)
+            if self.chance.random() < 0.7:
+                tensors["norm_cell_bias"] = self.normal(self.H)
         return tensors
 
     def run(self, kernel: str, dtype: torch.dtype) -> dict[str, Tensor]:

@@ -36,14 +36,14 @@ FAULTS = (
     Fault(
         "two gates swapped",
         "cells.h",
-        "const V i = i_open ? one : sigmoid<T>(ai);",
-        "const V i = i_open ? one : sigmoid<T>(af);",
+        "s.i = i_open ? one : sigmoid<T>(ai);",
+        "s.i = i_open ? one : sigmoid<T>(af);",
     ),
-    Fault("a lost carry of the cell", "cells.h", "V c = f * before + i * g;", "V c = i * g;"),
+    Fault("a lost carry of the cell", "cells.h", "s.c = s.f * before + s.i * s.g;", "s.c = s.i * s.g;"),
     Fault(
         "the peephole of o sees the old cell",
         "cells.h",
-        "ao += load(v.peephole_o + u.at, u.count) * c;",
+        "ao += load(v.peephole_o + u.at, u.count) * s.c;",
         "ao += load(v.peephole_o + u.at, u.count) * before;",
     ),
     Fault(
@@ -56,8 +56,8 @@ FAULTS = (
     Fault(
         "zoneout keeps the new cell",
         "cells.h",
-        "c = stay * before + (one - stay) * c;",
-        "c = stay * c + (one - stay) * before;",
+        "c = stay * before + (static_cast<T>(1) - stay) * c;",
+        "c = stay * c + (static_cast<T>(1) - stay) * before;",
     ),
     Fault(
         "GRU: z gates the wrong one",
@@ -121,6 +121,18 @@ FAULTS = (
         "backward.h",
         "acc, chunk - begin, dsums + begin",
         "acc, chunk - begin - 1, dsums + begin",
+    ),
+    Fault(
+        "layer norm: U h keeps its mean",
+        "normalized.h",
+        "a[j] += of_h.normalize(from_h)",
+        "a[j] += (from_h * of_h.scale)",
+    ),
+    Fault(
+        "layer norm: no gradient through the variance",
+        "normalized.h",
+        "(dy - mean_dy - y * mean_dy_y) * moments.scale",
+        "(dy - mean_dy) * moments.scale",
     ),
 )
 

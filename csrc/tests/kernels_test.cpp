@@ -31,9 +31,10 @@ struct Case {
     Problem<double> p;
     std::vector<long> lengths;
     Values x, w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole, keep_h, keep_c, drop_h;
+    Values norm_input, norm_recurrent, norm_cell, norm_cell_bias;
 
     Case() {
-        p.cell = static_cast<Cell>(random_number(0, 3));
+        p.cell = static_cast<Cell>(random_number(0, 4));
         p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = random_number(1, 70);
         p.reverse = random_number(0, 1);
         p.threads = static_cast<int>(random_number(1, 3));
@@ -41,7 +42,7 @@ struct Case {
             for (long b = 0; b < p.B; ++b) lengths.push_back(random_number(0, p.T_));
             p.lengths = lengths.data();
         }
-        const bool lstm = p.cell == Cell::lstm, gru = p.cell == Cell::gru;
+        const bool gru = p.cell == Cell::gru, lstm = has_cell();
         const long blocks = lstm ? 4 : gru ? 3 : 1;
         const int lstm_rows[4] = {0, 1, 2, 3}, gru_input[4] = {0, 1, 2, -1}, gru_recurrent[4] = {0, 1, -1, 2};
         const int one[4] = {0, -1, -1, -1};
@@ -64,6 +65,11 @@ struct Case {
         v.linear_candidate = random_number(0, 3) == 0, v.linear_output = random_number(0, 3) == 0;
         if (random_number(0, 2) == 0) v.zoneout_h = 0.3, v.zoneout_c = 0.2;
         if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.H), keep_c = random_values(p.T_ * p.B * p.H);
+        if (p.cell != Cell::normed_lstm) return;
+        norm_input = random_values(4 * p.H, 1), norm_recurrent = random_values(4 * p.H, 1);
+        norm_cell = random_values(p.H, 1), norm_cell_bias = random_values(p.H);
+        v.norm_input = norm_input.data(), v.norm_recurrent = norm_recurrent.data();
+        v.norm_cell = norm_cell.data(), v.norm_cell_bias = norm_cell_bias.data();
     }
 
     void point() {
@@ -78,12 +84,23 @@ struct Case {
         if (!keep_h.empty()) v.keep_h = {keep_h.data(), p.B * p.H, p.H}, v.keep_c = {keep_c.data(), p.B * p.H, p.H};
         if (!drop_h.empty()) v.drop_h = {drop_h.data(), 0, p.H};
     }
+    bool has_cell() const { return p.cell == Cell::lstm || p.cell == Cell::normed_lstm; }
     long length(long b) const { return p.lengths ? lengths[b] : p.T_; }
 };
 
 struct Result {
     Values y, cells, h, c;
 };
+
+// (x - mean) / standard deviation * gain
+Values normalize(const Values& x, const Values& gain) {
+    double mean = 0, variance = 0;
+    for (const double v : x) mean += v / static_cast<double>(x.size());
+    for (const double v : x) variance += (v - mean) * (v - mean) / static_cast<double>(x.size());
+    Values y(x.size());
+    for (std::size_t k = 0; k < x.size(); ++k) y[k] = (x[k] - mean) / std::sqrt(variance + 1e-5) * gain[k];
+    return y;
+}
 
 double sigmoid(double a) { return 1 / (1 + std::exp(-a)); }
 
@@ -99,19 +116,19 @@ Result by_equations(const Case& s) {
             Values h(r.h.begin() + b * H, r.h.begin() + (b + 1) * H), c(r.c.begin() + b * H, r.c.begin() + (b + 1) * H);
             Values seen = h;
             for (long k = 0; k < H && v.drop_h; ++k) seen[k] *= v.drop_h.at(0, b)[k];
-            const auto input = [&](int block, long u) {
-                double sum = p.bias_input[block * H + u];
-                for (long d = 0; d < p.D; ++d) sum += p.x.at(t, b)[d] * p.w_input[(block * H + u) * p.D + d];
-                return sum;
-            };
-            const auto recurrent = [&](int block, long u) {
-                double sum = p.bias_recurrent[block * H + u];
-                for (long k = 0; k < H; ++k) sum += seen[k] * p.w_recurrent[(block * H + u) * H + k];
-                return sum;
-            };
+            Values from_x(s.bias_input.size()), from_h(s.bias_input.size());
+            for (std::size_t row = 0; row < from_x.size(); ++row) {
+                for (long d = 0; d < p.D; ++d) from_x[row] += p.x.at(t, b)[d] * p.w_input[row * p.D + d];
+                for (long k = 0; k < H; ++k) from_h[row] += seen[k] * p.w_recurrent[row * H + k];
+            }
+            const bool normed = p.cell == Cell::normed_lstm;
+            if (normed) from_x = normalize(from_x, s.norm_input), from_h = normalize(from_h, s.norm_recurrent);
+            const auto input = [&](int block, long u) { return from_x[block * H + u] + p.bias_input[block * H + u]; };
+            const auto recurrent = [&](int block, long u) { return from_h[block * H + u] + p.bias_recurrent[block * H + u]; };
+            Values squashed(H), output(H);  // of the LSTM
             for (long u = 0; u < H; ++u) {
-                double new_h, new_c = 0;
-                if (p.cell == Cell::lstm) {
+                double new_h = 0, new_c = 0;
+                if (s.has_cell()) {
                     const auto sum = [&](int block) { return input(block, u) + recurrent(block, u); };
                     const auto peep = [&](const double* w, double cell) { return w ? w[u] * cell : 0.0; };
                     const double i = sigmoid(sum(0) + peep(v.peephole_i, c[u]));
@@ -119,9 +136,8 @@ Result by_equations(const Case& s) {
                     const double g = v.linear_candidate ? sum(2) : std::tanh(sum(2));
                     const double cell = f * c[u] + i * g;
                     const double o = sigmoid(sum(3) + peep(v.peephole_o, cell));
-                    const double keep_h = v.keep_h ? v.keep_h.at(step, b)[u] : v.zoneout_h;
+                    squashed[u] = cell, output[u] = o;
                     const double keep_c = v.keep_c ? v.keep_c.at(step, b)[u] : v.zoneout_c;
-                    new_h = keep_h * h[u] + (1 - keep_h) * o * (v.linear_output ? cell : std::tanh(cell));
                     new_c = keep_c * c[u] + (1 - keep_c) * cell;
                 } else if (p.cell == Cell::gru) {
                     const double reset = sigmoid(input(0, u) + recurrent(0, u));
@@ -134,6 +150,14 @@ Result by_equations(const Case& s) {
                 r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
                 r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = new_c;
             }
+            if (!s.has_cell()) continue;
+            if (normed) squashed = normalize(squashed, s.norm_cell);
+            for (long u = 0; u < H; ++u) {
+                const double inside = squashed[u] + (normed ? s.norm_cell_bias[u] : 0);
+                const double keep = v.keep_h ? v.keep_h.at(step, b)[u] : v.zoneout_h;
+                const double new_h = keep * h[u] + (1 - keep) * output[u] * (v.linear_output ? inside : std::tanh(inside));
+                r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
+            }
         }
     }
     return r;
@@ -141,7 +165,7 @@ Result by_equations(const Case& s) {
 
 Result by_kernel(const Case& s, const Block* saved) {
     const Problem<double>& p = s.p;
-    const bool lstm = p.cell == Cell::lstm;
+    const bool lstm = s.has_cell();
     Result r{Values(p.T_ * p.B * p.H, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.H, NAN), Values(p.B * p.H, NAN)};
     Outputs<double> out;
     out.y = {r.y.data(), p.B * p.H, p.H};
@@ -169,10 +193,11 @@ double dot(const Values& a, const Values& b) {
 // The derivative of a random mixture of all results in a random direction, both ways.
 void check_backward(Case& s, const Result& result, const Block& saved) {
     const Problem<double>& p = s.p;
-    const bool lstm = p.cell == Cell::lstm;
+    const bool lstm = s.has_cell();
     const Values dy = random_values(result.y.size(), 1), dh = random_values(result.h.size(), 1);
     const Values dc = random_values(lstm ? result.c.size() : 0, 1);
-    Values *inputs[] = {&s.x, &s.h0, &s.c0, &s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.peephole};
+    Values *inputs[] = {&s.x, &s.h0, &s.c0, &s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.peephole,
+                        &s.norm_input, &s.norm_recurrent, &s.norm_cell, &s.norm_cell_bias};
     std::vector<Values> gradients;
     for (Values* input : inputs) gradients.emplace_back(input->size(), NAN);
     if (!lstm) gradients[2].assign(s.c0.size(), 0);
@@ -187,13 +212,15 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     if (!s.peephole.empty()) {
         g.dpeephole_i = gradients[7].data(), g.dpeephole_f = g.dpeephole_i + p.H, g.dpeephole_o = g.dpeephole_f + p.H;
     }
+    g.dnorm_input = gradients[8].data(), g.dnorm_recurrent = gradients[9].data();
+    g.dnorm_cell = gradients[10].data(), g.dnorm_cell_bias = gradients[11].data();
     instruction_set().f64.backward(p, g);
     constexpr double kStep = 1e-6;
     const auto mixture = [&] {
         const Result r = by_equations(s);
         return dot(dy, r.y) + dot(dh, r.h) + dot(dc, r.c);
     };
-    for (int k = 0; k < 8; ++k) {
+    for (int k = 0; k < 12; ++k) {
         if (inputs[k]->empty()) continue;
         const Values kept = *inputs[k], direction = random_values(kept.size(), 1);
         double sides[2];
@@ -211,7 +238,7 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
 
 void check_step(const Case& s) {
     const Problem<double>& p = s.p;
-    if (!s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
+    if (p.cell == Cell::normed_lstm || !s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
     const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p);
     Values h = s.h0, c = s.c0, new_h(h.size(), NAN), new_c(c.size(), NAN);
     for (long t = 0; t < p.T_; ++t) {
@@ -229,7 +256,7 @@ void check_one() {
     expect_close("y", training.y, want.y);
     expect_close("h", training.h, want.h);
     expect_close("y without saving", inference.y, want.y);
-    if (s.p.cell == Cell::lstm) {
+    if (s.has_cell()) {
         expect_close("c", training.c, want.c);
         expect_close("cells", training.cells, want.cells);
     }

@@ -21,7 +21,8 @@ from tolerances import assert_close
 
 pytestmark = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
 
-PLAIN = {case.op: case for case in reversed(cases()) if case.plain and case.bias}
+FORMS = {case.op: case for case in reversed(cases()) if case.plain and case.bias}
+FORMS["normed-lstm"] = next(case for case in cases() if case.form == "layer-norm")
 
 
 @pytest.fixture
@@ -41,8 +42,8 @@ def poisoned_memory():
 
 
 def sized(op: str, T: int, B: int, D: int, H: int, seed: int = 0) -> Problem:
-    case = PLAIN[op]
-    p = problem(Case(op, case.form, case.options, T=T, B=B, D=D, H=H), seed)
+    case = FORMS[op]
+    p = problem(Case(case.op, case.form, case.options, T=T, B=B, D=D, H=H), seed)
     p.weights["input"] /= D**0.5
     p.weights["recurrent"] /= H**0.5
     return p
@@ -68,7 +69,7 @@ SIZES = [
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("op", PLAIN)
+@pytest.mark.parametrize("op", FORMS)
 def test_sizes_and_threads(op, size, count, threads):
     p = sized(op, *size)
     threads(count)
@@ -82,7 +83,7 @@ def test_sizes_and_threads(op, size, count, threads):
             assert_close(a, b, "gradient")
 
 
-@pytest.mark.parametrize("op", PLAIN)
+@pytest.mark.parametrize("op", FORMS)
 def test_a_loss_on_the_last_step_only(op):
     """Its gradient dies away on the way back; from there on nothing may be left over in the results."""
     p = sized(op, 400, 4, 3, 16)
@@ -94,7 +95,7 @@ def test_a_loss_on_the_last_step_only(op):
         assert_close(got, want, "gradient")
 
 
-@pytest.mark.parametrize("op", PLAIN)
+@pytest.mark.parametrize("op", FORMS)
 def test_gradients_that_arrive_now_and_then(op):
     """Steps without a gradient lie between steps with one, rows end at different times."""
     p = sized(op, 300, 30, 3, 8)
@@ -120,7 +121,7 @@ def test_not_a_number_goes_through_and_infinities_saturate():
     assert_close(y[:, 1:], truth[:, 1:])
 
 
-@pytest.mark.parametrize("op", PLAIN)
+@pytest.mark.parametrize("op", FORMS)
 @pytest.mark.parametrize("wanted", [0, 1, -1, -2], ids=["x", "h0", "last", "last-but-one"])
 def test_any_subset_of_the_gradients(op, wanted):
     p = sized(op, 5, 4, 3, 8)
@@ -132,7 +133,7 @@ def test_any_subset_of_the_gradients(op, wanted):
     assert_close(found[1], found[0], "gradient")
 
 
-@pytest.mark.parametrize("op", PLAIN)
+@pytest.mark.parametrize("op", FORMS)
 def test_twice_backward_and_the_derivative_of_the_derivative(op):
     p = sized(op, 3, 2, 2, 3).to(torch.float64, grad=True)
     y, _, _ = p.run(kernel="cpu")

@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from recurra.errors import SettingsError, ShapeError
 from recurra.nn.layout import Layout, read_layout
 from recurra.ops.native import Stream, can_take, is_transformed, module
+from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -126,7 +127,7 @@ class Recurrent(nn.Module):
     def _current_stream(self) -> Stream | None:
         """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
         weights = self._parameters.values()
-        if len(weights) != len(self._names) or not self.options.compiled or module is None:  # or parametrized
+        if len(weights) != len(self._names) or not self.options.streams or module is None:  # or parametrized
             return None
         if self._streaming is not None:
             seen = [(weight.data_ptr(), weight._version) for weight in weights if weight is not None]
@@ -157,8 +158,9 @@ class Recurrent(nn.Module):
         return getattr(self, name, None) if weight is None and name in self._names else weight
 
     def _recurrent_weight(self, suffix: str) -> Tensor:
-        weight = getattr(self, "weight_hh" + suffix)
-        return dropout(weight, self.options.weight_drop) if self.options.weight_drop and self.training else weight
+        weight: Tensor = getattr(self, "weight_hh" + suffix)
+        p = self.options.weight_drop if self.training else 0.0
+        return weight * dropout_mask(tuple(weight.shape), p, weight) if p else weight
 
     def _run(
         self,
@@ -199,7 +201,7 @@ class Recurrent(nn.Module):
         cells: list[Tensor] = []
         for layer in range(self.num_layers):
             if layer > 0 and self.training:
-                x = dropout(x, self.dropout)
+                x = dropout(x, self.dropout)  # with the masks that torch draws
             outputs: list[Tensor] = []
             for _, suffix in self._suffixes()[layer * self._directions : (layer + 1) * self._directions]:
                 wanted = return_cells and layer == self.num_layers - 1

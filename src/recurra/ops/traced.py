@@ -44,6 +44,10 @@ def _sequence(
     bias_input: Tensor | None,
     bias_recurrent: Tensor | None,
     peephole: Tensor | None,
+    norm_input: Tensor | None,
+    norm_recurrent: Tensor | None,
+    norm_cell: Tensor | None,
+    norm_cell_bias: Tensor | None,
     keep_h: Tensor | None,
     keep_c: Tensor | None,
     drop_h: Tensor | None,
@@ -54,7 +58,9 @@ def _sequence(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """y, h, c, cells and what backward needs; empty where there is none."""
     call = _call(form, x, reverse, return_cells)
-    given = (x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, keep_h, keep_c, drop_h, lengths)
+    weights = (w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole)
+    norms = (norm_input, norm_recurrent, norm_cell, norm_cell_bias)
+    given = (x, h0, *weights, *norms, keep_h, keep_c, drop_h, lengths)
     saved = _room_to_save(call, x, h0)
     if lengths is not None:
         saved.zero_()  # the padding's room stays as it is, and an operator's output must not be left to chance
@@ -90,7 +96,7 @@ def _sequence_backward(
     reverse: bool,
     return_cells: bool,
 ) -> list[Tensor]:
-    """The gradients of x, h0, w_input, w_recurrent, c0, both biases and the peepholes; empty where not needed."""
+    """The gradients of all tensors that may have one, in their order; empty where not needed."""
     call = _call(form, y, reverse, return_cells)
     tensors = native.contiguous(given)
     found = native.backward(call, tensors, y, saved.data_ptr(), arriving, tuple(needed))

@@ -42,6 +42,11 @@ class GRUOptions:
         """Whether the compiled kernel computes this form."""
         return self.reset == "after"
 
+    @property
+    def streams(self) -> bool:
+        """Whether the compiled kernel takes single steps of this form, too."""
+        return self.compiled
+
 
 @dataclass(frozen=True, kw_only=True)
 class GRUWeights:

@@ -1,4 +1,4 @@
-"""The compiled LSTM: the plain form, its ablations, diagonal peepholes, coupled gates, clipping and all dropout."""
+"""The compiled LSTM: plain, with ablations, diagonal peepholes, coupled gates, layer norm, clipping, all dropout."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _operator(options: LSTMOptions, dtype: torch.dtype) -> Any:
     rows = tuple(options.rows.index(gate) if gate in options.rows else -1 for gate in GATES)
     return native.module.Operator(
         f64=dtype == torch.float64,
-        cell=native.module.Cell.lstm,
+        cell=native.module.Cell.normed_lstm if options.layer_norm else native.module.Cell.lstm,
         input_rows=rows,
         recurrent_rows=rows,
         coupled=options.coupled,
@@ -44,6 +44,10 @@ def _call(options: LSTMOptions, dtype: torch.dtype, reverse: bool, return_cells:
             bias_input=s.bias_input,
             bias_recurrent=s.bias_recurrent,
             peephole=s.peephole,
+            norm_input=s.norm_input,
+            norm_recurrent=s.norm_recurrent,
+            norm_cell=s.norm_cell,
+            norm_cell_bias=s.norm_cell_bias,
         )
         assert s.c0 is not None
         noise = LSTMNoise(drop_h=s.drop_h, keep_h=s.keep_h, keep_c=s.keep_c)
@@ -116,6 +120,10 @@ def _sequence(
         bias_input=weights.bias_input,
         bias_recurrent=weights.bias_recurrent,
         peephole=weights.peephole,
+        norm_input=weights.norm_input,
+        norm_recurrent=weights.norm_recurrent,
+        norm_cell=weights.norm_cell,
+        norm_cell_bias=weights.norm_cell_bias,
         keep_h=noise.keep_h,
         keep_c=noise.keep_c,
         drop_h=noise.drop_h,

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from recurra.ops.lstm.options import LSTMOptions
-from recurra.ops.scan import dropout_mask
+from recurra.ops.scan import dropout_mask, keep_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +47,6 @@ class LSTMNoise:
             return None
         return LSTMNoise(
             drop_h=dropout_mask((B, P), p, x) if p else None,
-            keep_h=_keep((T, B, P), z_h, x) if z_h else None,
-            keep_c=_keep((T, B, hidden_size), z_c, x) if z_c else None,
+            keep_h=keep_mask((T, B, P), z_h, x) if z_h else None,
+            keep_c=keep_mask((T, B, hidden_size), z_c, x) if z_c else None,
         )
-
-
-def _keep(shape: tuple[int, ...], z: float, like: Tensor) -> Tensor:
-    return torch.empty(shape, device=like.device, dtype=like.dtype).bernoulli_(z)

@@ -40,6 +40,11 @@ class RNNOptions:
         """Whether the compiled kernel computes this form: always."""
         return True
 
+    @property
+    def streams(self) -> bool:
+        """Whether the compiled kernel takes single steps of this form, too."""
+        return self.compiled
+
 
 @dataclass(frozen=True, kw_only=True)
 class RNNWeights:

@@ -1,11 +1,17 @@
-"""Random masks, drawn from torch's generator."""
+"""Random masks, out of torch's generator."""
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
+
+from recurra.ops import native
 
 
 def dropout_mask(shape: tuple[int, ...], p: float, like: Tensor) -> Tensor:
     """Zeros with probability ``p``, elsewhere ``1 / (1 - p)``, so that the mean stays 1."""
-    return torch.empty(shape, device=like.device, dtype=like.dtype).bernoulli_(1 - p).div_(1 - p)
+    return native.toss(shape, 1 - p, 1 / (1 - p), like)
+
+
+def keep_mask(shape: tuple[int, ...], z: float, like: Tensor) -> Tensor:
+    """Ones with probability ``z``, elsewhere zeros."""
+    return native.toss(shape, z, 1.0, like)
