@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -124,8 +125,11 @@ public:
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
 
-    // x [B, D]; h, c and the new ones [L, B, H].
+    // x [B, D]; h, c and the new ones [L, B, H]. To give the interpreter to other threads costs as much as a small step.
     void step(long B, int threads, Address x, Address h, Address c, Address new_h, Address new_c) const {
+        constexpr long kLong = 1 << 18;  // products: 5 us or more
+        std::optional<nb::gil_scoped_release> free;
+        if (B * sizes_[3] * (sizes_[2] + sizes_[3]) >= kLong) free.emplace();
         f64_ ? run(double_, B, threads, x, h, c, new_h, new_c) : run(float_, B, threads, x, h, c, new_h, new_c);
     }
 
@@ -133,7 +137,6 @@ private:
     template <class T>
     void run(const std::vector<std::unique_ptr<Stepper<T>>>& layers, long B, int threads, Address x, Address h,
              Address c, Address new_h, Address new_c) const {
-        const nb::gil_scoped_release free;
         const Address layer = static_cast<Address>(B * sizes_[3]) * sizeof(T);
         for (const std::unique_ptr<Stepper<T>>& one : layers) {
             one->run(B, threads, at<const T>(x), at<const T>(h), at<const T>(c), at<T>(new_h), at<T>(new_c));

@@ -6,6 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import torch
@@ -19,6 +20,9 @@ from recurra.ops.native import Stream, can_take, is_transformed, module
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
+
+
+_ADDRESS, _VERSION = Tensor.data_ptr, attrgetter("_version")  # of a weight: what tells that it has changed
 
 
 class Recurrent(nn.Module):
@@ -53,7 +57,7 @@ class Recurrent(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
-        self._streaming: tuple[list[tuple[int, int]], Stream] | None = None
+        self._streaming: tuple[list[int], Stream] | None = None
         self.reset_parameters()
 
     @property
@@ -126,19 +130,17 @@ class Recurrent(nn.Module):
 
     def _current_stream(self) -> Stream | None:
         """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
-        weights = self._parameters.values()
-        if len(weights) != len(self._names) or not self.options.streams or module is None:  # or parametrized
+        weights = [weight for weight in self._parameters.values() if weight is not None]
+        if len(weights) != len(self._names):  # parametrized, or without one that it had
             return None
         if self._streaming is not None:
-            seen = [(weight.data_ptr(), weight._version) for weight in weights if weight is not None]
-            if self._streaming[0] == seen:
+            if self._streaming[0] == [*map(_ADDRESS, weights), *map(_VERSION, weights)]:
                 return self._streaming[1]
-        elif any(weight is None or weight.is_inference() for weight in weights):  # their changes are not counted
+        elif not self.options.streams or module is None or any(weight.is_inference() for weight in weights):
+            return None  # changes of inference tensors are not counted
+        if not can_take(*weights):
             return None
-        if not can_take(*self._flat_weights):
-            return None
-        seen = [(weight.data_ptr(), weight._version) for weight in self._flat_weights]
-        self._streaming = (seen, self._stream())
+        self._streaming = ([*map(_ADDRESS, weights), *map(_VERSION, weights)], self._stream())
         return self._streaming[1]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -175,27 +175,38 @@ class Stream:
         first = layers[0]
         self._dtype, self._D, self._H, self._L = first.x.dtype, first.x.shape[2], first.h0.shape[1], len(layers)
         self._parts = 1 if first.c0 is None else 2
+        self._last: tuple[Tensor, ...] | None = None  # the state that was returned; it needs no check
 
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         """The state after a step over ``x [B, D]``, its parts ``[L, B, H]``; None if these tensors cannot be read."""
-        dtype, shape = self._dtype, x.shape
-        if len(shape) != 2 or shape[1] != self._D or not shape[0] or len(state) != self._parts or not _is_unwatched():
+        shape = x.shape
+        if len(shape) != 2 or shape[1] != self._D or not _is_unwatched() or not self._is_dense(x):
             return None
-        size = (self._L, shape[0], self._H)
-        if not (_is_plain(x, dtype) and x.is_contiguous()):
-            return None
-        for part in state:
-            if not (_is_plain(part, dtype) and part.shape == size and part.is_contiguous()):
+        B = shape[0]
+        if state is self._last:
+            if state[0].shape[1] != B:
                 return None
+        elif not B or len(state) != self._parts:
+            return None
+        else:
+            size = (self._L, B, self._H)
+            for part in state:
+                if not (self._is_dense(part) and part.shape == size):
+                    return None
         threads, h = torch.get_num_threads(), state[0]
         new_h = torch.empty_like(h)
         if self._parts == 1:
-            self._run(shape[0], threads, x.data_ptr(), h.data_ptr(), 0, new_h.data_ptr(), 0)
-            return (new_h,)
+            self._run(B, threads, x.data_ptr(), h.data_ptr(), 0, new_h.data_ptr(), 0)
+            self._last = (new_h,)
+            return self._last
         c = state[1]
         new_c = torch.empty_like(c)
-        self._run(shape[0], threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), new_h.data_ptr(), new_c.data_ptr())
-        return new_h, new_c
+        self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), new_h.data_ptr(), new_c.data_ptr())
+        self._last = after = (new_h, new_c)
+        return after
+
+    def _is_dense(self, tensor: Tensor) -> bool:
+        return _is_plain(tensor, self._dtype) and tensor.is_contiguous()
 
 
 def contiguous(tensors: Any) -> list[Any]:
