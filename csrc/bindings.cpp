@@ -112,12 +112,12 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
 // Layers one upon the other, of one direction, a step at a time.
 class Stack {
 public:
-    Stack(const Operator& op, const std::vector<Given>& layers) : f64_(op.f64), sizes_(layers.front().sizes) {
+    Stack(const Operator& op, const std::vector<Given>& layers, Storage storage) : f64_(op.f64), sizes_(layers.front().sizes) {
         for (const Given& layer : layers) {
             if (f64_) {
-                double_.push_back(kernels<double>().stepper(problem<double>(op, layer)));
+                double_.push_back(kernels<double>().stepper(problem<double>(op, layer), storage));
             } else {
-                float_.push_back(kernels<float>().stepper(problem<float>(op, layer)));
+                float_.push_back(kernels<float>().stepper(problem<float>(op, layer), storage));
             }
         }
     }
@@ -198,7 +198,13 @@ NB_MODULE(_native, m) {
                             Address dc, Address saved, const Triple& dx, const std::array<Address, 13>& write) {
             (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, dx, write);
         });
-    nb::class_<Stack>(m, "Stack").def(nb::init<const Operator&, const std::vector<Given>&>()).def("step", &Stack::step);
+    nb::enum_<Storage>(m, "Storage")
+        .value("full", Storage::full)
+        .value("bfloat16", Storage::bfloat16)
+        .value("int8", Storage::int8);
+    nb::class_<Stack>(m, "Stack")
+        .def(nb::init<const Operator&, const std::vector<Given>&, Storage>())
+        .def("step", &Stack::step);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 4>& sizes, Address lengths, bool reverse, int threads,
                             const Triple& x, const std::array<Address, 13>& tensors, const Triple& keep_h,

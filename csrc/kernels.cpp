@@ -35,8 +35,12 @@ template <class C> struct RunBackward {
 };
 
 template <class C> struct MakeStepper {
-    template <class T> std::unique_ptr<Stepper<T>> operator()(const Problem<T>& p) {
-        return std::make_unique<Step<C, T>>(p);
+    template <class T> std::unique_ptr<Stepper<T>> operator()(const Problem<T>& p, Storage storage) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+            if (storage == Storage::bfloat16) return std::make_unique<Step<C, T, Bfloat16>>(p);
+            if (storage == Storage::int8) return std::make_unique<Step<C, T, int8_t>>(p);
+        }
+        return std::make_unique<Step<C, T, T>>(p);
     }
 };
 
@@ -44,7 +48,9 @@ template <class T> long saved(const Problem<T>& p) { return with_cell<CountSaved
 template <class T> void forward(const Problem<T>& p, const Outputs<T>& out) { with_cell<RunForward>(p, out); }
 template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { with_cell<RunBackward>(p, g); }
 
-template <class T> std::unique_ptr<Stepper<T>> stepper(const Problem<T>& p) { return with_cell<MakeStepper>(p); }
+template <class T> std::unique_ptr<Stepper<T>> stepper(const Problem<T>& p, Storage storage) {
+    return with_cell<MakeStepper>(p, storage);
+}
 
 }  // namespace
 

@@ -15,11 +15,14 @@ template <class T> struct Stepper {
     virtual void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const = 0;
 };
 
+// How a stepper stores its weights; the short forms are of float only.
+enum class Storage { full, bfloat16, int8 };
+
 template <class T> struct Kernels {
     long (*saved)(const Problem<T>&);  // elements that forward writes for backward
     void (*forward)(const Problem<T>&, const Outputs<T>&);
     void (*backward)(const Problem<T>&, const Gradients<T>&);
-    std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&);
+    std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&, Storage);
     void (*toss)(T* to, long count, double probability, T value, std::uint64_t seed, int threads);  // random.h
 };
 

@@ -4,41 +4,43 @@
 #include "kernels.h"
 #include "layout.h"
 #include "memory.h"
+#include "storage.h"
 #include "threads.h"
 
 namespace recurra::RECURRA_ISA {
 
-template <class C, class T> class Step final : public Stepper<T> {
+// S: how the weights are stored.
+template <class C, class T, class S> class Step final : public Stepper<T> {
 public:
     explicit Step(const Problem<T>& problem)
-        : p_(problem), cell_(problem), layout_(p_), weights_(Scratch::size<T>(layout_.columns() * rows())) {
-        T* to = packed();
-        for (long panel = 0; panel < layout_.panels; ++panel, to += kPanelWidth * rows()) {
-            layout_.pack_bias(panel, to);
-            layout_.pack_panel(p_.w_input, p_.input_rows, p_.D, panel, to + kPanelWidth);
-            layout_.pack_panel(p_.w_recurrent, p_.recurrent_rows, p_.H, panel, to + kPanelWidth * (1 + p_.D));
+        : p_(problem),
+          cell_(problem),
+          layout_(p_),
+          columns_(Scratch::size<T>(3 * layout_.columns())),
+          weights_(Scratch::size<S>(layout_.columns() * (p_.D + p_.H))) {
+        for (long panel = 0; panel < layout_.panels; ++panel) {
+            layout_.pack_bias(panel, of_columns(panel, 0));
+            pack(p_.w_input, p_.input_rows, p_.D, panel, of_columns(panel, 1), weights(panel));
+            pack(p_.w_recurrent, p_.recurrent_rows, p_.H, panel, of_columns(panel, 2),
+                 weights(panel) + p_.D * kPanelWidth);
         }
     }
 
     void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const override {
-        const bool shared = threads > 1 && layout_.panels >= threads && layout_.columns() * rows() * B >= kWorthATeam;
-        run_team(shared ? threads : 1, [&](int member) {
+        const long total = layout_.columns() * (p_.D + p_.H) * B;
+        const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam ? threads : 1;
+        run_team(members, [&](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
-            const int members = shared ? threads : 1;
             const long last = share(layout_.panels, member + 1, members);
             for (long panel = share(layout_.panels, member, members); panel < last; ++panel) {
-                const T* weights = packed() + panel * kPanelWidth * rows();
                 for_rows(0, B, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, 4> acc;
-                    const T *inputs[r], *states[r];
                     for (int i = 0; i < r; ++i) {
-                        inputs[i] = x + (first + i) * p_.D;
-                        states[i] = h + (first + i) * p_.H;
-                        for (int j = 0; j < 4; ++j) acc[i][j] = load(weights + j * W);
+                        for (int j = 0; j < 4; ++j) acc[i][j] = load(of_columns(panel, 0) + j * W);
                     }
-                    multiply<T, r, 4>(acc, p_.D, inputs, weights + kPanelWidth);
-                    multiply<T, r, 4>(acc, p_.H, states, weights + kPanelWidth * (1 + p_.D));
+                    add<r>(acc, p_.D, x + first * p_.D, of_columns(panel, 1), weights(panel));
+                    add<r>(acc, p_.H, h + first * p_.H, of_columns(panel, 2), weights(panel) + p_.D * kPanelWidth);
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, h, c, new_h, new_c);
                 });
             }
@@ -48,8 +50,41 @@ public:
 private:
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kWorthATeam = 1 << 18;  // weights
 
-    long rows() const { return 1 + p_.D + p_.H; }  // of a panel: the bias, then the weights
-    T* packed() const { return reinterpret_cast<T*>(weights_.data()); }
+    // Of a panel's columns: the bias, the scales of the input's weights, those of the recurrent ones.
+    T* of_columns(long panel, int which) const {
+        return reinterpret_cast<T*>(columns_.data()) + (panel * 3 + which) * kPanelWidth;
+    }
+    S* weights(long panel) const {
+        return reinterpret_cast<S*>(weights_.data()) + panel * (p_.D + p_.H) * kPanelWidth;
+    }
+
+    void pack(const T* from, const int (&blocks)[4], long K, long panel, T* scales, S* to) const {
+        std::vector<T> full(K * kPanelWidth);
+        layout_.pack_panel(from, blocks, K, panel, full.data());
+        for (long column = 0; column < kPanelWidth; ++column) {
+            T largest = 0;
+            for (long k = 0; k < K; ++k) largest = std::max(largest, std::abs(full[k * kPanelWidth + column]));
+            const T scale = scales[column] = Stored<T, S>::scale(largest);
+            for (long k = 0; k < K; ++k) {
+                to[k * kPanelWidth + column] = Stored<T, S>::of(full[k * kPanelWidth + column] / scale);
+            }
+        }
+    }
+
+    // acc += rows [r, K] * weights
+    template <int r> static void add(Tile<T, r, 4>& acc, long K, const T* from, const T* scales, const S* weights) {
+        const T* rows[r];
+        for (int i = 0; i < r; ++i) rows[i] = from + i * K;
+        if constexpr (Stored<T, S>::kScaled) {
+            Tile<T, r, 4> sum = {};
+            multiply_stored<T, S, r>(sum, K, rows, weights);
+            for (int i = 0; i < r; ++i) {
+                for (int j = 0; j < 4; ++j) acc[i][j] += sum[i][j] * load(scales + j * W);
+            }
+        } else {
+            multiply_stored<T, S, r>(acc, K, rows, weights);
+        }
+    }
 
     void apply(const Vec<T> (&a)[4], long panel, long row, const T* h, const T* c, T* new_h, T* new_c) const {
         T cell[kWidth<T>];
@@ -74,7 +109,7 @@ private:
     const Problem<T> p_;
     const C cell_;
     const Layout<C, T> layout_;
-    const Block weights_;
+    const Block columns_, weights_;
 };
 
 }  // namespace recurra::RECURRA_ISA

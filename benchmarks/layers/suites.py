@@ -188,6 +188,23 @@ def steps(choice: Choice) -> dict[str, Any]:
     return {"ratio": table.spread("ratio"), "rows": table.rows}
 
 
+def compressed(choice: Choice) -> dict[str, Any]:
+    """One step of our LSTM at a time with weights stored in fewer bits, beside itself in full."""
+    table = Table("compressed: our LSTM, one step, B = 1, inference", "H", "weights ", "us", "times faster")
+    for _, H in choice.cases((1,), (256, 512, 1024)):
+        works: dict[str, Callable[[], Tensor]] = {}
+        x_t = torch.randn(1, H)
+        for storage in (None, "bfloat16", "int8"):
+            layer = recurra.nn.LSTM(H, H).eval()
+            layer.compress_steps(storage)
+            works[storage or "float32"] = streaming(lambda x, s, layer=layer: layer.step(x, s and s[1]), x_t)
+        with torch.inference_mode():
+            seconds = measure(works, choice.budget)
+        for name, value in seconds.items():
+            table.add(H, name, 1e6 * value, seconds["float32"] / value)
+    return {"rows": table.rows}
+
+
 def float64(choice: Choice) -> dict[str, Any]:
     """LSTM in float64, forward and backward."""
     table = Table(f"float64: LSTM, training, T = {T}", "B", "H", "recurra ms", "torch ms", "ratio")
@@ -207,5 +224,6 @@ SUITES: dict[str, Callable[[Choice], dict[str, Any]]] = {
     "rnn": rnn,
     "variants": variants,
     "streaming": steps,
+    "compressed": compressed,
     "float64": float64,
 }

@@ -239,7 +239,7 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
 void check_step(const Case& s) {
     const Problem<double>& p = s.p;
     if (p.cell == Cell::normed_lstm || !s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
-    const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p);
+    const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p, Storage::full);
     Values h = s.h0, c = s.c0, new_h(h.size(), NAN), new_c(c.size(), NAN);
     for (long t = 0; t < p.T_; ++t) {
         stepper->run(p.B, p.threads, p.x.at(t, 0), h.data(), c.data(), new_h.data(), new_c.data());

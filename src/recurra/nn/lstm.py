@@ -193,7 +193,7 @@ class LSTM(Recurrent):
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
 
     def _stream(self) -> Stream:
-        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options)
+        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options, self._storage)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

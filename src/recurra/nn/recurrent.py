@@ -7,20 +7,19 @@ import math
 import warnings
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
-from recurra.errors import SettingsError, ShapeError
+from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import Stream, can_take, is_transformed, module
+from recurra.ops.native import Storage, Stream, can_take, is_transformed, module
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
-
 
 _ADDRESS, _VERSION = Tensor.data_ptr, attrgetter("_version")  # of a weight: what tells that it has changed
 
@@ -58,6 +57,7 @@ class Recurrent(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
         self._streaming: tuple[list[int], Stream] | None = None
+        self._storage: Storage | None = None
         self.reset_parameters()
 
     @property
@@ -75,6 +75,33 @@ class Recurrent(nn.Module):
         """The parameters of each layer and direction, as in torch."""
         names = self._shapes(self.input_size)
         return [[getattr(self, name + suffix) for name in names] for _, suffix in self._suffixes()]
+
+    def compress_steps(self, storage: Storage | None) -> None:
+        """Let :meth:`step` read its weights as ``"bfloat16"`` or ``"int8"`` instead of float32; None: as they are.
+
+        For inference on a stream, where reading the weights is what takes the time, from H = 256 on. ``"int8"`` has a
+        scale for each row of a weight. The parameters stay as they are, and so does everything else: training, steps
+        with gradients, whole sequences; and all where the compiled kernels are not installed. A layer that they do not
+        step through is a :class:`SettingsError`.
+
+        >>> import torch
+        >>> from recurra.nn import LSTM
+        >>> layer = LSTM(8, 256).eval()
+        >>> layer.compress_steps("int8")
+        >>> with torch.inference_mode():
+        ...     y, state = layer.step(torch.randn(1, 8))
+        """
+        known = get_args(Storage)
+        if storage is not None and storage not in known:
+            raise SettingsError(f"{self.cell}.compress_steps", f"there is no {storage!r}. {nearest(storage, known)}")
+        takes = self.options.streams and not self.bidirectional and self.weight_ih_l0.dtype == torch.float32
+        if storage is not None and not takes:
+            raise SettingsError(
+                f"{self.cell}.compress_steps",
+                "needs a float32 layer of one direction, in a form that the compiled kernel steps through. "
+                "See docs/how-to/replace-torch-layers.md.",
+            )
+        self._storage, self._streaming = storage, None
 
     def flatten_parameters(self) -> None:
         """Do nothing: the weights need no flat copy. Kept for code written for torch's layers."""

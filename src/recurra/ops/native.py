@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -59,6 +59,7 @@ class Sequence(NamedTuple):
     lengths: Tensor | None = None  # [B] int64
 
 
+Storage: TypeAlias = Literal["bfloat16", "int8"]
 DIFFERENTIABLE = 12  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
 
@@ -165,12 +166,16 @@ class _Differentiable(torch.autograd.Function):
 class Stream:
     """Layers one upon the other, a step at a time, without gradients; their weights are packed once.
 
-    Every microsecond counts here: at H = 64 the arithmetic takes less than one.
+    Every microsecond counts here: at H = 64 the arithmetic takes less than one. Beyond H = 256 reading the weights is
+    what takes the time, and ``storage`` may hold them in fewer bits.
     """
 
-    def __init__(self, operator: Any, peepholes: tuple[int, int, int], layers: list[Sequence]) -> None:
+    def __init__(
+        self, operator: Any, peepholes: tuple[int, int, int], layers: list[Sequence], storage: Storage | None
+    ) -> None:
         tensors = [contiguous(layer) for layer in layers]
-        self._run = module.Stack(operator, [_given(layer, peepholes, reverse=False) for layer in tensors]).step
+        given = [_given(layer, peepholes, reverse=False) for layer in tensors]
+        self._run = module.Stack(operator, given, getattr(module.Storage, storage or "full")).step
         self._kept = tensors  # the peepholes are read where they are
         first = layers[0]
         self._dtype, self._D, self._H, self._L = first.x.dtype, first.x.shape[2], first.h0.shape[1], len(layers)

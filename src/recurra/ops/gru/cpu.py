@@ -63,7 +63,7 @@ def loop(
     return y, (h,)
 
 
-def stream(layers: list[GRUWeights]) -> native.Stream:
+def stream(layers: list[GRUWeights], storage: native.Storage | None) -> native.Stream:
     """Layers one upon the other, a step at a time, without gradients."""
 
     def begin(weights: GRUWeights) -> native.Sequence:
@@ -71,7 +71,8 @@ def stream(layers: list[GRUWeights]) -> native.Stream:
         nothing = weights.input.new_empty(1, G // 3)
         return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
 
-    return native.Stream(_operator(layers[0].input.dtype), native.NO_PEEPHOLES, [begin(weights) for weights in layers])
+    operator = _operator(layers[0].input.dtype)
+    return native.Stream(operator, native.NO_PEEPHOLES, [begin(weights) for weights in layers], storage)
 
 
 def _sequence(

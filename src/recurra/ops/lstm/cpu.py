@@ -90,7 +90,7 @@ def loop(
     return y, cells, (h, c)
 
 
-def stream(layers: list[LSTMWeights], options: LSTMOptions) -> native.Stream:
+def stream(layers: list[LSTMWeights], options: LSTMOptions, storage: native.Storage | None) -> native.Stream:
     """Layers one upon the other, a step at a time, without gradients."""
 
     def begin(weights: LSTMWeights) -> native.Sequence:
@@ -99,7 +99,7 @@ def stream(layers: list[LSTMWeights], options: LSTMOptions) -> native.Stream:
         return _sequence(weights.input.new_empty(1, 1, D), (nothing, nothing), weights, LSTMNoise(), None)
 
     operator = _operator(options, layers[0].input.dtype)
-    return native.Stream(operator, _peepholes(options), [begin(weights) for weights in layers])
+    return native.Stream(operator, _peepholes(options), [begin(weights) for weights in layers], storage)
 
 
 def _peepholes(options: LSTMOptions) -> tuple[int, int, int]:

@@ -62,7 +62,7 @@ def loop(
     return y, (h,)
 
 
-def stream(layers: list[RNNWeights], options: RNNOptions) -> native.Stream:
+def stream(layers: list[RNNWeights], options: RNNOptions, storage: native.Storage | None) -> native.Stream:
     """Layers one upon the other, a step at a time, without gradients."""
 
     def begin(weights: RNNWeights) -> native.Sequence:
@@ -70,11 +70,8 @@ def stream(layers: list[RNNWeights], options: RNNOptions) -> native.Stream:
         nothing = weights.input.new_empty(1, G)
         return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
 
-    return native.Stream(
-        _operator(layers[0].input.dtype, options.nonlinearity),
-        native.NO_PEEPHOLES,
-        [begin(weights) for weights in layers],
-    )
+    operator = _operator(layers[0].input.dtype, options.nonlinearity)
+    return native.Stream(operator, native.NO_PEEPHOLES, [begin(weights) for weights in layers], storage)
 
 
 def _sequence(

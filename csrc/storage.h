@@ -1,0 +1,92 @@
+// How the weights of single steps are stored: in full, or in fewer bits where reading them is what takes the time.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "tile.h"
+
+namespace recurra::RECURRA_ISA {
+
+// The upper half of a float.
+struct Bfloat16 {
+    uint16_t bits;
+};
+
+// S as it lies in memory: kScaled tells whether each column has a scale, load() makes a vector of T, of() a number of S
+// from one of T that is divided by its column's scale, and scale() is that scale, of the column's largest magnitude.
+template <class T, class S> struct Stored {
+    static constexpr bool kScaled = false;
+    static Vec<T> load(const T* from) { return RECURRA_ISA::load(from); }
+    static T of(T value) { return value; }
+    static T scale(T) { return 1; }
+};
+
+template <> struct Stored<float, Bfloat16> {
+    static constexpr bool kScaled = false;
+    static Vec<float> load(const Bfloat16* from) {
+#if defined(__AVX512F__)
+        const auto wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
+#elif defined(__AVX2__)
+        const auto wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+        return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
+#else
+        Int<float> wide;
+        for (int k = 0; k < kWidth<float>; ++k) wide[k] = from[k].bits;
+        return bits_to_vec<float>(wide << 16);
+#endif
+    }
+    static Bfloat16 of(float value) {  // to the nearest, ties to even
+        uint32_t bits;
+        std::memcpy(&bits, &value, sizeof bits);
+        if (value != value) return {static_cast<uint16_t>(bits >> 16 | 0x40)};
+        return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
+    }
+    static float scale(float) { return 1; }
+};
+
+template <> struct Stored<float, int8_t> {
+    static constexpr bool kScaled = true;
+    static Vec<float> load(const int8_t* from) {
+#if defined(__AVX512F__)
+        return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+#elif defined(__AVX2__)
+        return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from))));
+#else
+        Int<float> wide;
+        for (int k = 0; k < kWidth<float>; ++k) wide[k] = from[k];
+        return __builtin_convertvector(wide, Vec<float>);
+#endif
+    }
+    static int8_t of(float value) { return static_cast<int8_t>(std::lrintf(value)); }
+    static float scale(float largest) { return largest > 0 ? largest / 127 : 1; }
+};
+
+// acc [R, 4] += rows [R, count] * panel [count, 4 W], as multiply() of tile.h.
+template <class T, class S, int R>
+inline __attribute__((always_inline)) void multiply_stored(Tile<T, R, 4>& acc, long count, const T* const (&rows)[R],
+                                                           const S* panel) {
+    if constexpr (sizeof(S) == sizeof(T)) {
+        multiply<T, R, 4>(acc, count, rows, panel);
+    } else {
+        constexpr int kStep = 4 * kWidth<T>;
+        const auto add = [&](Tile<T, R, 4>& sum, long k) {
+#pragma GCC unroll 4
+            for (int j = 0; j < 4; ++j) {
+                const Vec<T> b = Stored<T, S>::load(panel + k * kStep + j * kWidth<T>);
+#pragma GCC unroll 8
+                for (int i = 0; i < R; ++i) sum[i][j] += all(rows[i][k]) * b;
+            }
+        };
+        long k = 0;
+        if constexpr (R == 1) {  // two sums in turn: one alone would wait for itself
+            Tile<T, R, 4> odd = {};
+            for (; k + 2 <= count; k += 2) add(acc, k), add(odd, k + 1);
+            for (int j = 0; j < 4; ++j) acc[0][j] += odd[0][j];
+        }
+        for (; k < count; ++k) add(acc, k);
+    }
+}
+
+}  // namespace recurra::RECURRA_ISA
