@@ -189,7 +189,10 @@ def steps(choice: Choice) -> dict[str, Any]:
 
 
 def compressed(choice: Choice) -> dict[str, Any]:
-    """One step of our LSTM at a time with weights stored in fewer bits, beside itself in full."""
+    """One step of our LSTM at a time with weights stored in fewer bits, beside itself in full.
+
+    They take turns after 50 steps each, so that each finds its own weights in the cache as a stream does.
+    """
     table = Table("compressed: our LSTM, one step, B = 1, inference", "H", "weights ", "us", "times faster")
     for _, H in choice.cases((1,), (256, 512, 1024)):
         works: dict[str, Callable[[], Tensor]] = {}
@@ -197,11 +200,12 @@ def compressed(choice: Choice) -> dict[str, Any]:
         for storage in (None, "bfloat16", "int8"):
             layer = recurra.nn.LSTM(H, H).eval()
             layer.compress_steps(storage)
-            works[storage or "float32"] = streaming(lambda x, s, layer=layer: layer.step(x, s and s[1]), x_t)
+            step = streaming(lambda x, s, layer=layer: layer.step(x, s and s[1]), x_t)
+            works[storage or "float32"] = lambda step=step: [step() for _ in range(50)][-1]
         with torch.inference_mode():
             seconds = measure(works, choice.budget)
         for name, value in seconds.items():
-            table.add(H, name, 1e6 * value, seconds["float32"] / value)
+            table.add(H, name, 1e6 * value / 50, seconds["float32"] / value)
     return {"rows": table.rows}
 
 
