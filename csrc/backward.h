@@ -25,22 +25,27 @@ public:
 
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, chunk = longest_chunk();
+        const long state_h = p_.B * layout_.padded_h, projections = p_.w_projection ? p_.P * layout_.padded : 0;
         const bool cell = C::kHasCell;
         weights_wanted_ = g_.dw_input || g_.dw_recurrent || g_.db_input || g_.db_recurrent;
         input_strips_ = g_.dw_input ? strips(p_.D) : 0;
-        recurrent_strips_ = g_.dw_recurrent ? strips(p_.H) : 0;
+        recurrent_strips_ = g_.dw_recurrent ? strips(p_.P) : 0;
         const long all_strips = input_strips_ + recurrent_strips_;
-        const long streams_x = g_.dx.data ? vectors(p_.D) * W * columns : 0, streams_h = layout_.padded * columns;
+        const long streams_x = g_.dx.data ? vectors(p_.D) * W * columns : 0, streams_h = layout_.padded_h * columns;
         const long peepholes = peepholes_wanted() ? 3 * layout_.padded * grid_.members() : 0;
         const long norms = C::kNormed ? kNorms * layout_.padded * grid_.members() : 0;
-        Scratch scratch(size(streams_x) + size(streams_h) + size(columns * chunk) + size(state) +
+        Scratch scratch(size(streams_x) + size(streams_h) + size(columns * chunk) + size(state_h) +
+                        size(projections) + size(projections ? state_h : 0) + size(projections ? state : 0) +
                         size(cell ? state : 0) + size(all_strips * kStrip * chunk) +
                         size(all_strips * kStrip * columns) + size(columns) + size(peepholes) + size(norms) +
                         (C::kNormed ? size(columns * chunk) + 2 * size(state) + size(p_.B * grid_.ranges * kPartial) : 0));
         input_ = scratch.take<T>(streams_x);
         recurrent_ = scratch.take<T>(streams_h);
         dsums_ = scratch.take<T>(columns * chunk);
-        dh_ = scratch.take<T>(state);
+        dh_ = scratch.take<T>(state_h);
+        projection_ = scratch.take<T>(projections);
+        dprojected_ = scratch.take<T>(projections ? state_h : 0);
+        dhidden_ = scratch.take<T>(projections ? state : 0);
         dc_ = scratch.take<T>(cell ? state : 0);
         packed_ = scratch.take<T>(all_strips * kStrip * chunk);
         dweights_ = scratch.take<T>(all_strips * kStrip * columns);
@@ -93,6 +98,7 @@ private:
         Backward& f;
         const int me, part, range;
         const long first_panel, last_panel;
+        const long first_h, last_h;  // vectors of what goes out
         T* const dpeephole;
         bool carried = true;  // whether any gradient may come from the later steps
 
@@ -103,6 +109,9 @@ private:
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
               last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
+              first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
+              last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
+                                       : last_panel * C::kUnits),
               dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr) {}
 
         long mine(long count) const { return share(count, me, f.grid_.members()); }
@@ -125,8 +134,13 @@ private:
         void begin() {
             const Problem<T>& p = f.p_;
             const long padded = f.layout_.padded, columns = f.layout_.columns();
-            for (long v = mine(padded / W); v < mine_end(padded / W); ++v) {
-                f.layout_.pack_stream(p.w_recurrent, p.recurrent_rows, p.H, v, f.recurrent_ + v * W * columns);
+            for (long v = mine(f.layout_.padded_h / W); v < mine_end(f.layout_.padded_h / W); ++v) {
+                f.layout_.pack_stream(p.w_recurrent, p.recurrent_rows, p.P, v, f.recurrent_ + v * W * columns);
+            }
+            for (long v = mine(padded / W); p.w_projection && v < mine_end(padded / W); ++v) {
+                for (long k = 0; k < p.P; ++k) {
+                    store(f.projection_ + (v * p.P + k) * W, load(p.w_projection + k * p.H + v * W, p.H - v * W));
+                }
             }
             if (f.g_.dx.data) {
                 for (long v = mine(vectors(p.D)); v < mine_end(vectors(p.D)); ++v) {
@@ -142,14 +156,14 @@ private:
             if (C::kNormed) std::fill_n(dnorms(), kNorms * padded, T(0));
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
-                for (long unit = first_panel * f.layout_.kUnitsOfPanel; unit < last_panel * f.layout_.kUnitsOfPanel;
-                     unit += W) {
-                    const long count = std::max(0L, std::min(W, p.H - unit));
-                    store(f.dh_ + place * padded + unit, f.g_.dh ? load(f.g_.dh + b * p.H + unit, count) : Vec<T>{});
-                    if (C::kHasCell) {
-                        store(f.dc_ + place * padded + unit,
-                              f.g_.dc ? load(f.g_.dc + b * p.H + unit, count) : Vec<T>{});
-                    }
+                for (long at = first_h * W; at < last_h * W; at += W) {
+                    const long count = std::max(0L, std::min(W, p.P - at));
+                    store(f.dh_ + place * f.layout_.padded_h + at,
+                          f.g_.dh ? load(f.g_.dh + b * p.P + at, count) : Vec<T>{});
+                }
+                for (long at = first_panel * W; C::kHasCell && at < last_panel * W; at += W) {
+                    const long count = std::min(W, p.H - at);
+                    store(f.dc_ + place * padded + at, f.g_.dc ? load(f.g_.dc + b * p.H + at, count) : Vec<T>{});
                 }
                 if (f.g_.dx.data && range == 0) {
                     for (long t = f.plan_.length(place); t < p.T_; ++t) std::fill_n(f.g_.dx.at(t, b), p.D, T(0));
@@ -161,7 +175,7 @@ private:
             const long n = f.plan_.count(step, part), base = f.plan_.first(from);
             const long chunk = f.plan_.first(to) - base;
             // Members that wait for each other within a step must all take it.
-            const bool together = C::kNormed && f.grid_.ranges > 1;
+            const bool together = (C::kNormed || f.p_.w_projection) && f.grid_.ranges > 1;
             const bool arrives = together || (n > 0 && (carried || begins(step, n) || arrives_at(step, n)));
             bool live = false;
             if (arrives) {
@@ -201,37 +215,32 @@ private:
             return (f.g_.dh || f.g_.dc) && f.plan_.length(last) == step + 1;
         }
 
+        static bool any_of(const T* values, long begin, long end) {
+            Int<T> seen{};
+            for (long k = begin; k < end; k += W) seen |= load(values + k, std::min(W, end - k)) != Vec<T>{};
+            return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
+        }
+
         bool arrives_at(long step, long n) const {
             const Problem<T>& p = f.p_;
             for (long i = 0; i < n; ++i) {
                 const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
                 const long t = f.plan_.time(step, place, p.reverse);
-                const long unit = first_panel * f.layout_.kUnitsOfPanel;
-                const long end = std::min(p.H, last_panel * f.layout_.kUnitsOfPanel);
-                for (const Steps<const T>* arriving : {&f.g_.dy, &f.g_.dcells}) {
-                    if (!*arriving) continue;
-                    Int<T> seen{};
-                    for (long k = unit; k < end; k += W) {
-                        seen |= load(arriving->at(t, b) + k, std::min(W, end - k)) != Vec<T>{};
-                    }
-                    if (any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))))) return true;
-                }
+                if (f.g_.dy && any_of(f.g_.dy.at(t, b), first_h * W, std::min(p.P, last_h * W))) return true;
+                if (f.g_.dcells && any_of(f.g_.dcells.at(t, b), first_panel * W, std::min(p.H, last_panel * W))) return true;
             }
             return false;
         }
 
         // Nothing reached the sums; what is left in the carried gradients may be a cell's, beyond closed gates.
         bool settle(long n) {
-            const long padded = f.layout_.padded, place0 = f.plan_.begin(part);
-            const long unit0 = first_panel * f.layout_.kUnitsOfPanel, unit1 = last_panel * f.layout_.kUnitsOfPanel;
+            const long padded = f.layout_.padded;
             bool left = false;
-            for (long i = 0; i < n; ++i) {
-                T* dh = f.dh_ + (place0 + i) * padded;
-                if (!f.cell_.sees_state()) std::fill(dh + unit0, dh + unit1, T(0));
-                for (long k = unit0; k < unit1; ++k) {
-                    left |= dh[k] != 0;
-                    if (C::kHasCell) left |= f.dc_[(place0 + i) * padded + k] != 0;
-                }
+            for (long place = f.plan_.begin(part); place < f.plan_.begin(part) + n; ++place) {
+                T* dh = f.dh_ + place * f.layout_.padded_h;
+                if (!f.cell_.sees_state()) std::fill(dh + first_h * W, dh + last_h * W, T(0));
+                for (long k = first_h * W; k < last_h * W; ++k) left |= dh[k] != 0;
+                for (long k = first_panel * W; C::kHasCell && k < last_panel * W; ++k) left |= f.dc_[place * padded + k] != 0;
             }
             return left;
         }
@@ -258,13 +267,15 @@ private:
             if (vectors) {
                 u.saved = const_cast<T*>(f.g_.saved) + saved_at(f.plan_, f.layout_, vectors, step, part, panel, i);
             }
-            if (p.variant.keep_h) u.keep_h = p.variant.keep_h.at(step, b) + unit;
             if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
             return u;
         }
 
         // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
         bool apply(long step, long base, long chunk) {
+            if constexpr (C::kHasCell) {
+                if (f.p_.w_projection) through_projection(step);
+            }
             if constexpr (C::kNormed) {
                 return apply_normed(step, base, chunk);
             } else {
@@ -286,26 +297,80 @@ private:
             const long t_before = step > 0 ? f.plan_.time(step - 1, place, p.reverse) : 0, padded = f.layout_.padded;
             const Unit<T> u = unit_of(step, panel, i);
             if (C::kHasCell && f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
-            Vec<T> dh[C::kUnits], old[C::kUnits], h[C::kUnits], da[4], direct[C::kUnits];
-            for (int j = 0; j < C::kUnits; ++j) {
-                const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
-                dh[j] = load(f.dh_ + place * padded + at);
-                if (f.g_.dy) dh[j] += load(f.g_.dy.at(t, b) + at, count);
-                if (!C::kHasCell) {
+            Vec<T> da[4];
+            if constexpr (C::kHasCell) {
+                if (f.g_.hidden) {
+                    const Vec<T> hidden = load(u.saved + 3 * W) * f.cell_.squash(f.cell_.saved_c(u));
+                    store(f.g_.hidden.at(t, b) + u.at, hidden, u.count);
+                }
+                f.cell_.backward(arriving(u, step, place, b, t), u, da, dpeephole ? dpeephole + u.at : nullptr, padded);
+            } else {
+                Vec<T> dh[C::kUnits], old[C::kUnits], h[C::kUnits], direct[C::kUnits];
+                for (int j = 0; j < C::kUnits; ++j) {
+                    const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
+                    dh[j] = load(f.dh_ + place * padded + at);
+                    if (f.g_.dy) dh[j] += load(f.g_.dy.at(t, b) + at, count);
                     h[j] = load(f.g_.y.at(t, b) + at, count);
                     old[j] = load((step > 0 ? f.g_.y.at(t_before, b) : p.h0 + b * p.H) + at, count);
                 }
+                f.cell_.backward(dh, old, h, u, da, direct);
+                for (int j = 0; f.cell_.sees_state() && j < C::kUnits; ++j) {
+                    store(f.dh_ + place * padded + f.layout_.unit(panel, j), direct[j]);
+                }
             }
-            f.cell_.backward(dh, old, h, u, da, direct, dpeephole ? dpeephole + u.at : nullptr, padded);
             Int<T> seen{};
             for (int j = 0; j < 4; ++j) {
                 store(dsums + j * W, da[j]);
                 seen |= da[j] != Vec<T>{};
             }
-            if (f.cell_.sees_state()) {
-                for (int j = 0; j < C::kUnits; ++j) store(f.dh_ + place * padded + f.layout_.unit(panel, j), direct[j]);
-            }
             return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
+        }
+
+        // The gradient of what the units of a panel make; what goes straight to the old h stays with the row.
+        Vec<T> arriving(const Unit<T>& u, long step, long place, long b, long t) {
+            if (f.p_.w_projection) return load(f.dhidden_ + place * f.layout_.padded + u.at);
+            return split(u.at, step, place, b, t);
+        }
+
+        Vec<T> split(long at, long step, long place, long b, long t) {
+            T* const kept = f.dh_ + place * f.layout_.padded_h + at;
+            const long count = std::max(0L, std::min(W, f.p_.P - at));
+            Vec<T> dh = load(kept);
+            if (f.g_.dy) dh += load(f.g_.dy.at(t, b) + at, count);
+            const auto& masks = f.p_.variant.keep_h;
+            const Vec<T> direct = f.cell_.split_dh(dh, masks ? masks.at(step, b) + at : nullptr, count);
+            if (f.cell_.sees_state()) store(kept, direct);
+            return dh;
+        }
+
+        // With projection: back through it, for all rows of a step.
+        void through_projection(long step) {
+            const Problem<T>& p = f.p_;
+            const long n = f.plan_.count(step, part), place0 = f.plan_.begin(part), padded_h = f.layout_.padded_h;
+            for (long place = place0; place < place0 + n; ++place) {
+                const long b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+                for (long at = first_h * W; at < last_h * W; at += W) {
+                    const Vec<T> dh = split(at, step, place, b, t);
+                    store(f.dprojected_ + place * padded_h + at, dh);
+                    if (f.g_.dprojected) store(f.g_.dprojected.at(t, b) + at, dh, p.P - at);
+                }
+            }
+            if (f.grid_.ranges > 1) f.barrier_.wait();
+            for_vectors(first_panel, last_panel, [&](long v, auto N) {
+                constexpr int vecs = decltype(N)::value;
+                for_rows(place0, place0 + n, [&](long first, auto R) {
+                    constexpr int r = decltype(R)::value;
+                    Tile<T, r, vecs> acc = {};
+                    const T* rows[r];
+                    for (int i = 0; i < r; ++i) rows[i] = f.dprojected_ + (first + i) * padded_h;
+                    multiply_streams<T, r, vecs>(acc, p.P, rows, f.projection_ + v * W * p.P, p.P * W);
+                    for (int i = 0; i < r; ++i) {
+                        for (int j = 0; j < vecs; ++j) {
+                            store(f.dhidden_ + (first + i) * f.layout_.padded + (v + j) * W, acc[i][j]);
+                        }
+                    }
+                });
+            });
         }
 
         T* dnorms() const { return f.dnorms_ + me * kNorms * f.layout_.padded; }
@@ -317,9 +382,9 @@ private:
         // dh of the old state: through the recurrent product, and directly.
         void to_the_old_state(long step, long base, long chunk, long n) {
             const Problem<T>& p = f.p_;
-            const long place0 = f.plan_.begin(part), columns = f.layout_.columns(), padded = f.layout_.padded;
+            const long place0 = f.plan_.begin(part), columns = f.layout_.columns(), padded = f.layout_.padded_h;
             const T* dsums = f.dsums_ + (f.plan_.first(step, part) - base) * kPanelWidth;
-            for_vectors(first_panel * C::kUnits, last_panel * C::kUnits, [&](long v, auto N) {
+            for_vectors(first_h, last_h, [&](long v, auto N) {
                 constexpr int vecs = decltype(N)::value;
                 for_rows(0, n, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
@@ -331,7 +396,7 @@ private:
                         for (int j = 0; j < vecs; ++j) {
                             Vec<T> sum = acc[i][j];
                             if (p.variant.drop_h) {
-                                const long at = (v + j) * W, count = std::max(0L, std::min(W, p.H - at));
+                                const long at = (v + j) * W, count = std::max(0L, std::min(W, p.P - at));
                                 sum *= load(p.variant.drop_h.at(0, f.plan_.row(place0 + first + i)) + at, count);
                             }
                             if (f.cell_.sees_state()) sum += load(dh + j * W);
@@ -383,7 +448,7 @@ private:
                     const long t = f.plan_.time(step, place, p.reverse);
                     T* const dx = f.g_.dx.data ? f.g_.dx.at(t, b) : nullptr;
                     if (step < live && dx) std::fill_n(dx, p.D, T(0));
-                    const T* h = step > 0 ? f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.H;
+                    const T* h = step > 0 ? f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.P;
                     f.chunk_rows_[f.plan_.first(step, part) + i - base] = {p.x.at(t, b), h, dx, b};
                 }
             }
@@ -395,7 +460,7 @@ private:
             const long strips = f.input_strips_ + f.recurrent_strips_;
             for (long strip = mine(strips); strip < mine_end(strips); ++strip) {
                 const bool input = strip < f.input_strips_;
-                const long first = (input ? strip : strip - f.input_strips_) * kStrip, width = input ? p.D : p.H;
+                const long first = (input ? strip : strip - f.input_strips_) * kStrip, width = input ? p.D : p.P;
                 T* to = f.packed_ + strip * chunk * kStrip;
                 for (long k = begin; k < chunk; ++k) {
                     const Row& row = f.chunk_rows_[k];
@@ -464,11 +529,11 @@ private:
             const long padded = f.layout_.padded, strips = f.input_strips_ + f.recurrent_strips_;
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
-                for (long unit = first_panel * f.layout_.kUnitsOfPanel;
-                     unit < std::min(p.H, last_panel * f.layout_.kUnitsOfPanel); unit += W) {
-                    const long count = std::min(W, p.H - unit), at = place * padded + unit;
-                    if (f.g_.dh0) store(f.g_.dh0 + b * p.H + unit, load(f.dh_ + at), count);
-                    if (C::kHasCell && f.g_.dc0) store(f.g_.dc0 + b * p.H + unit, load(f.dc_ + at), count);
+                for (long at = first_h * W; f.g_.dh0 && at < std::min(p.P, last_h * W); at += W) {
+                    store(f.g_.dh0 + b * p.P + at, load(f.dh_ + place * f.layout_.padded_h + at), p.P - at);
+                }
+                for (long at = first_panel * W; C::kHasCell && f.g_.dc0 && at < std::min(p.H, last_panel * W); at += W) {
+                    store(f.g_.dc0 + b * p.H + at, load(f.dc_ + place * padded + at), p.H - at);
                 }
             }
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
@@ -487,8 +552,8 @@ private:
                             unpack(sums, p.D, f.g_.dw_input + (input + w) * p.D);
                         }
                         if (f.g_.dw_recurrent && recurrent >= 0) {
-                            unpack(sums + f.input_strips_ * kPanelWidth * kStrip, p.H,
-                                   f.g_.dw_recurrent + (recurrent + w) * p.H);
+                            unpack(sums + f.input_strips_ * kPanelWidth * kStrip, p.P,
+                                   f.g_.dw_recurrent + (recurrent + w) * p.P);
                         }
                     }
                 }
@@ -546,6 +611,7 @@ private:
     bool weights_wanted_ = false;
     long input_strips_ = 0, recurrent_strips_ = 0;
     T *input_, *recurrent_, *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
+    T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
     T* dinput_sums_;  // of W x; without layer norm, the same as of U h
     // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; of a step, dLN(c) and
     // the gradient of o's sum; each row's and member's share of the means.

@@ -35,22 +35,22 @@ struct Operator {
     double cell_clip, zoneout_h, zoneout_c;
 };
 
-// Sizes T, B, D, H; addresses in the order of recurra/ops/native.py's `Given`.
+// Sizes T, B, D, H, P; addresses in the order of recurra/ops/native.py's `Given`.
 struct Given {
-    std::array<long, 4> sizes;
+    std::array<long, 5> sizes;
     Address lengths;
     bool reverse;
     int threads;
     std::array<Address, 3> x;
     Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
-    Address norm_input, norm_recurrent, norm_cell, norm_cell_bias;
+    Address norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection;
     std::array<Address, 3> keep_h, keep_c, drop_h;
 };
 
 template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     Problem<T> p;
     p.cell = op.cell;
-    p.T_ = g.sizes[0], p.B = g.sizes[1], p.D = g.sizes[2], p.H = g.sizes[3];
+    p.T_ = g.sizes[0], p.B = g.sizes[1], p.D = g.sizes[2], p.H = g.sizes[3], p.P = g.sizes[4];
     p.lengths = at<const long>(g.lengths);
     p.reverse = g.reverse;
     p.threads = g.threads;
@@ -58,6 +58,7 @@ template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     p.w_input = at<const T>(g.w_input), p.w_recurrent = at<const T>(g.w_recurrent);
     p.bias_input = at<const T>(g.bias_input), p.bias_recurrent = at<const T>(g.bias_recurrent);
     p.x = steps<const T>(g.x);
+    p.w_projection = at<const T>(g.w_projection);
     p.h0 = at<const T>(g.h0), p.c0 = at<const T>(g.c0);
     Variant<T>& v = p.variant;
     v.coupled = op.coupled, v.linear_candidate = op.linear_candidate, v.linear_output = op.linear_output;
@@ -94,11 +95,12 @@ void forward_of(const Operator& op, const Given& g, const Triple& y, const Tripl
 
 template <class T>
 void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh, Address dc,
-                 Address saved, const Triple& dx, const std::array<Address, 13>& write) {
+                 Address saved, const std::array<Triple, 3>& write_steps, const std::array<Address, 13>& write) {
     Gradients<T> grad;
     grad.y = steps<const T>(read[0]), grad.dy = steps<const T>(read[1]), grad.dcells = steps<const T>(read[2]);
     grad.dh = at<const T>(dh), grad.dc = at<const T>(dc), grad.saved = at<const T>(saved);
-    grad.dx = steps<T>(dx);
+    grad.dx = steps<T>(write_steps[0]);
+    grad.dprojected = steps<T>(write_steps[1]), grad.hidden = steps<T>(write_steps[2]);
     grad.dh0 = at<T>(write[0]), grad.dc0 = at<T>(write[1]);
     grad.dw_input = at<T>(write[2]), grad.dw_recurrent = at<T>(write[3]);
     grad.db_input = at<T>(write[4]), grad.db_recurrent = at<T>(write[5]);
@@ -146,7 +148,7 @@ private:
     }
 
     bool f64_;
-    std::array<long, 4> sizes_;
+    std::array<long, 5> sizes_;
     std::vector<std::unique_ptr<Stepper<float>>> float_;
     std::vector<std::unique_ptr<Stepper<double>>> double_;
 };
@@ -195,8 +197,9 @@ NB_MODULE(_native, m) {
                  (op.f64 ? forward_of<double> : forward_of<float>)(op, g, y, cells, h, c, saved);
              })
         .def("backward", [](const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh,
-                            Address dc, Address saved, const Triple& dx, const std::array<Address, 13>& write) {
-            (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, dx, write);
+                            Address dc, Address saved, const std::array<Triple, 3>& write_steps,
+                            const std::array<Address, 13>& write) {
+            (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, write_steps, write);
         });
     nb::enum_<Storage>(m, "Storage")
         .value("full", Storage::full)
@@ -206,13 +209,13 @@ NB_MODULE(_native, m) {
         .def(nb::init<const Operator&, const std::vector<Given>&, Storage>())
         .def("step", &Stack::step);
     nb::class_<Given>(m, "Given")
-        .def("__init__", [](Given* self, const std::array<long, 4>& sizes, Address lengths, bool reverse, int threads,
-                            const Triple& x, const std::array<Address, 13>& tensors, const Triple& keep_h,
+        .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, int threads,
+                            const Triple& x, const std::array<Address, 14>& tensors, const Triple& keep_h,
                             const Triple& keep_c, const Triple& drop_h) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
-                         norm_cell, norm_cell_bias] = tensors;
+                         norm_cell, norm_cell_bias, w_projection] = tensors;
             new (self) Given{sizes, lengths, reverse, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
-                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, keep_h, keep_c,
+                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection, keep_h, keep_c,
                              drop_h};
         });
 }

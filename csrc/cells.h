@@ -70,9 +70,9 @@ template <class T> struct Lstm {
     }
 
     // The h that goes on.
-    V carry_h(V h, V before, const Unit<T>& u) const {
+    V carry_h(V h, V before, const T* mask, long count) const {
         if (!sees_state()) return h;
-        const V stay = keep(u.keep_h, v.zoneout_h, u.count);
+        const V stay = keep(mask, v.zoneout_h, count);
         return stay * before + (static_cast<T>(1) - stay) * h;
     }
 
@@ -93,19 +93,24 @@ template <class T> struct Lstm {
         if (keeps_cell()) store(u.saved + 5 * W, s.c);
     }
 
-    void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
+    // What is projected, or is the new h.
+    V run(const V (&a)[4], const Unit<T>& u) const {
         const V before = load(u.c);
         const Opened s = open(a, before, u);
-        h[0] = carry_h(s.o * squash(s.c), h_before[0], u);
         carry_c(s, before, u);
+        return s.o * squash(s.c);
+    }
+
+    void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
+        h[0] = carry_h(run(a, u), h_before[0], u.keep_h, u.count);
     }
 
     V saved_c(const Unit<T>& u) const { return load(u.saved + (keeps_cell() ? 5 : 4) * W); }  // before zoneout
 
     // dh becomes the part that goes through the gates; the part that goes straight to the old h is returned.
-    V split_dh(V& dh, const Unit<T>& u) const {
+    V split_dh(V& dh, const T* mask, long count) const {
         if (!sees_state()) return V{};
-        const V direct = keep(u.keep_h, v.zoneout_h, u.count) * dh;
+        const V direct = keep(mask, v.zoneout_h, count) * dh;
         dh -= direct;
         return direct;
     }
@@ -151,11 +156,9 @@ template <class T> struct Lstm {
         store(peephole + 2 * stride, load(peephole + 2 * stride) + da[3] * c);
     }
 
-    void backward(V (&dh)[1], const V (&)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1],
-                  T* peephole, long stride) const {
+    void backward(V dh, const Unit<T>& u, V (&da)[4], T* peephole, long stride) const {
         V dc;
-        direct[0] = split_dh(dh[0], u);
-        da[3] = close_back(dh[0], saved_c(u), load(u.saved + 3 * W), dc);
+        da[3] = close_back(dh, saved_c(u), load(u.saved + 3 * W), dc);
         open_back(dc, da, u, peephole, stride);
     }
 };
@@ -197,8 +200,7 @@ template <class T> struct Gru {
         store(u.saved + 3 * W, a[3]);
     }
 
-    void backward(V (&dh)[1], const V (&h_before)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1], T*,
-                  long) const {
+    void backward(V (&dh)[1], const V (&h_before)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1]) const {
         const V r = load(u.saved), z = load(u.saved + W), n = load(u.saved + 2 * W), seen = load(u.saved + 3 * W);
         direct[0] = dh[0] * z;
         da[1] = dh[0] * (h_before[0] - n) * derivative_of_sigmoid<T>(z);
@@ -228,8 +230,7 @@ template <class T, bool kTanh> struct Rnn {
         }
     }
 
-    void backward(V (&dh)[4], const V (&)[4], const V (&h)[4], const Unit<T>&, V (&da)[4], V (&direct)[4], T*,
-                  long) const {
+    void backward(V (&dh)[4], const V (&)[4], const V (&h)[4], const Unit<T>&, V (&da)[4], V (&direct)[4]) const {
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) {
             direct[k] = V{};

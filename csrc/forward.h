@@ -22,20 +22,24 @@ public:
           barrier_(grid_.members()) {}
 
     void run() {
-        const long columns = layout_.columns(), state = p_.B * layout_.padded;
+        const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
+        const long projections = p_.w_projection ? p_.H * layout_.padded_h : 0;
         chunk_ = longest_chunk();
         joined_ = joins();
         const bool cell = C::kHasCell, old = cell_.sees_state(), drop = static_cast<bool>(p_.variant.drop_h);
-        Scratch scratch(size(columns * p_.D) + size(columns * p_.H) + size(columns) + size(grid_.parts * columns * chunk_) +
-                        size(cell ? state : 0) + size(old ? state : 0) + size(drop ? 2 * p_.B * p_.H : 0) +
+        Scratch scratch(size(columns * p_.D) + size(columns * p_.P) + size(columns) + size(grid_.parts * columns * chunk_) +
+                        size(cell ? state : 0) + size(old ? state_h : 0) + size(drop ? 2 * p_.B * p_.P : 0) +
+                        size(projections) + size(projections ? state : 0) +
                         (C::kNormed ? size(p_.B * columns) + 2 * size(state) : 0));
         input_ = scratch.take<T>(columns * p_.D);
-        recurrent_ = scratch.take<T>(columns * p_.H);
+        recurrent_ = scratch.take<T>(columns * p_.P);
         bias_ = scratch.take<T>(columns);
         sums_ = scratch.take<T>(grid_.parts * columns * chunk_);
         c_ = scratch.take<T>(cell ? state : 0);
-        h_ = scratch.take<T>(old ? state : 0);
-        dropped_ = scratch.take<T>(drop ? 2 * p_.B * p_.H : 0);
+        h_ = scratch.take<T>(old ? state_h : 0);
+        dropped_ = scratch.take<T>(drop ? 2 * p_.B * p_.P : 0);
+        projection_ = scratch.take<T>(projections);
+        hidden_ = scratch.take<T>(projections ? state : 0);
         if (C::kNormed) {
             products_ = scratch.take<T>(p_.B * columns);
             computed_ = scratch.take<T>(state);
@@ -56,7 +60,7 @@ private:
     // added in the same registers, and no sums wait in memory.
     bool joins() const {
         constexpr std::size_t kNearest = 40 << 10;
-        return !C::kNormed && (p_.D + p_.H) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
+        return !C::kNormed && (p_.D + p_.P) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
     }
 
     static std::size_t size(long count) { return Scratch::size<T>(count); }
@@ -84,6 +88,7 @@ private:
         Forward& f;
         const int part, range;
         const long first_panel, last_panel;
+        const long first_h, last_h;  // vectors of what goes out
         std::vector<const T*>& rows;  // where those of a product lie
         std::vector<Going>& going;
         long saved_panel = 0;  // elements that are saved for one panel at this step
@@ -94,6 +99,9 @@ private:
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
               last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
+              first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
+              last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
+                                       : last_panel * C::kUnits),
               rows(f.rows_of_[member]),
               going(f.going_of_[member]) {}
 
@@ -125,41 +133,45 @@ private:
             const long first = share(f.layout_.panels, me, members), last = share(f.layout_.panels, me + 1, members);
             for (long panel = first; panel < last; ++panel) {
                 f.layout_.pack_panel(p.w_input, p.input_rows, p.D, panel, f.input_ + panel * kPanelWidth * p.D);
-                f.layout_.pack_panel(p.w_recurrent, p.recurrent_rows, p.H, panel,
-                                     f.recurrent_ + panel * kPanelWidth * p.H);
+                f.layout_.pack_panel(p.w_recurrent, p.recurrent_rows, p.P, panel,
+                                     f.recurrent_ + panel * kPanelWidth * p.P);
                 f.layout_.pack_bias(panel, f.bias_ + panel * kPanelWidth);
+            }
+            if (!p.w_projection) return;
+            const long vectors = f.layout_.padded_h / W;
+            for (long v = share(vectors, me, members); v < share(vectors, me + 1, members); ++v) {
+                T* to = f.projection_ + v * W * p.H;  // [H, W]: its columns for the outputs of one vector
+                for (long k = 0; k < p.H; ++k) {
+                    for (long w = 0; w < W; ++w) to[k * W + w] = v * W + w < p.P ? p.w_projection[(v * W + w) * p.H + k] : T(0);
+                }
             }
         }
 
         // States before the first step, and zeros where there are no steps.
         void begin() {
             const Problem<T>& p = f.p_;
-            const long padded = f.layout_.padded;
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
-                const long b = f.plan_.row(place);
-                for (long panel = first_panel; panel < last_panel; ++panel) {
-                    for (int j = 0; j < C::kUnits; ++j) {
-                        const long unit = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - unit));
-                        const Vec<T> h = load(p.h0 + b * p.H + unit, count);
-                        if (f.cell_.sees_state()) store(f.h_ + place * padded + unit, h);
-                        if (C::kHasCell) store(f.c_ + place * padded + unit, load(p.c0 + b * p.H + unit, count));
-                        if (p.variant.drop_h) {
-                            store(f.dropped_ + place * p.H + unit, h * load(p.variant.drop_h.at(0, b) + unit, count),
-                                  count);
-                        }
-                        if (f.plan_.length(place) == 0) finish(place, b, unit, count, h);
-                        for (long t = f.plan_.length(place); t < p.T_; ++t) {
-                            store(f.out_.y.at(t, b) + unit, Vec<T>{}, count);
-                            if (f.out_.cells) store(f.out_.cells.at(t, b) + unit, Vec<T>{}, count);
-                        }
+                const long b = f.plan_.row(place), length = f.plan_.length(place);
+                for (long at = first_h * W; at < last_h * W; at += W) {
+                    const long count = std::max(0L, std::min(W, p.P - at));
+                    const Vec<T> h = load(p.h0 + b * p.P + at, count);
+                    if (f.cell_.sees_state()) store(f.h_ + place * f.layout_.padded_h + at, h);
+                    if (p.variant.drop_h) {
+                        store(f.dropped_ + place * p.P + at, h * load(p.variant.drop_h.at(0, b) + at, count), count);
+                    }
+                    if (length == 0) store(f.out_.h + b * p.P + at, h, count);
+                    for (long t = length; t < p.T_; ++t) store(f.out_.y.at(t, b) + at, Vec<T>{}, count);
+                }
+                for (long at = first_panel * W; C::kHasCell && at < last_panel * W; at += W) {
+                    const long count = std::min(W, p.H - at);
+                    const Vec<T> c = load(p.c0 + b * p.H + at, count);
+                    store(f.c_ + place * f.layout_.padded + at, c);
+                    if (length == 0) store(f.out_.c + b * p.H + at, c, count);
+                    for (long t = length; f.out_.cells && t < p.T_; ++t) {
+                        store(f.out_.cells.at(t, b) + at, Vec<T>{}, count);
                     }
                 }
             }
-        }
-
-        void finish(long place, long b, long unit, long count, Vec<T> h) {
-            store(f.out_.h + b * f.p_.H + unit, h, count);
-            if (C::kHasCell) store(f.out_.c + b * f.p_.H + unit, load(f.c_ + place * f.layout_.padded + unit), count);
         }
 
         // The part's sums, [panel][row of the chunk][4 W]; parts do not wait for each other, so each has its own.
@@ -211,7 +223,7 @@ private:
             const Problem<T>& p = f.p_;
             const long n = list(step);
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const T* weights = f.recurrent_ + panel * kPanelWidth * p.H;
+                const T* weights = f.recurrent_ + panel * kPanelWidth * p.P;
                 const T* begun = f.joined_ ? f.bias_ + panel * kPanelWidth : sums(panel, row);
                 const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
                 for_rows(0, n, [&](long first, auto R) {
@@ -224,9 +236,12 @@ private:
                         for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * next + j * W);
                     }
                     if (f.joined_) multiply<T, r, 4>(acc, p.D, inputs, f.input_ + panel * kPanelWidth * p.D);
-                    multiply<T, r, 4>(acc, p.H, states, weights);
+                    multiply<T, r, 4>(acc, p.P, states, weights);
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, going[first + i]);
                 });
+            }
+            if constexpr (C::kHasCell) {
+                if (p.w_projection) project_hidden(n);
             }
         }
 
@@ -236,21 +251,20 @@ private:
         const T* before(long step, long place) const {
             const Problem<T>& p = f.p_;
             const long b = f.plan_.row(place);
-            if (p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + place) * p.H;
-            return step == 0 ? p.h0 + b * p.H : f.out_.y.at(f.plan_.time(step - 1, place, p.reverse), b);
+            if (p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + place) * p.P;
+            return step == 0 ? p.h0 + b * p.P : f.out_.y.at(f.plan_.time(step - 1, place, p.reverse), b);
         }
 
         // Where row i of the part finds and leaves its own at a step.
         Going at(long step, long i) const {
             const Problem<T>& p = f.p_;
             const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            const long padded = f.layout_.padded;
             Going g{};
             g.place = place, g.b = b;
             g.x = p.x.at(t, b);
             g.y = f.out_.y.at(t, b);
             if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
-            g.c = f.c_ + place * padded, g.h = f.h_ + place * padded;
+            g.c = f.c_ + place * f.layout_.padded, g.h = f.h_ + place * f.layout_.padded_h;
             if (f.out_.saved) {
                 g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
                 g.moments = f.out_.saved + saved_moments_at(f.plan_, f.layout_, f.cell_.saved(), step, part, i);
@@ -259,7 +273,7 @@ private:
             if (p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
             if (p.variant.drop_h) {
                 g.drop_h = p.variant.drop_h.at(0, b);
-                g.dropped = f.dropped_ + ((step + 1) % 2 * p.B + place) * p.H;
+                g.dropped = f.dropped_ + ((step + 1) % 2 * p.B + place) * p.P;
             }
             g.last = step + 1 == f.plan_.length(place);
             return g;
@@ -272,31 +286,66 @@ private:
             u.count = std::min(W, f.p_.H - unit);
             u.c = g.c + unit;
             if (g.saved) u.saved = g.saved + panel * saved_panel;
-            if (g.keep_h) u.keep_h = g.keep_h + unit;
             if (g.keep_c) u.keep_c = g.keep_c + unit;
             return u;
         }
 
         void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
             const Unit<T> u = unit_of(g, panel);
-            Vec<T> old[C::kUnits], h[C::kUnits];
-            for (int j = 0; j < C::kUnits; ++j) {
-                old[j] = f.cell_.sees_state() ? load(g.h + f.layout_.unit(panel, j)) : Vec<T>{};
+            if constexpr (C::kHasCell) {
+                leave_hidden(f.cell_.run(a, u), u, g);
+            } else {
+                Vec<T> old[C::kUnits], h[C::kUnits];
+                for (int j = 0; j < C::kUnits; ++j) {
+                    old[j] = f.cell_.sees_state() ? load(g.h + f.layout_.unit(panel, j)) : Vec<T>{};
+                }
+                f.cell_.forward(a, old, u, h);
+                for (int j = 0; j < C::kUnits; ++j) leave(h[j], f.layout_.unit(panel, j), g);
             }
-            f.cell_.forward(a, old, u, h);
-            leave(h, panel, g, u.c);
         }
 
-        // The new h of a panel's units goes wherever it is needed.
-        void leave(const Vec<T> (&h)[C::kUnits], long panel, const Going& g, const T* c) {
-            for (int j = 0; j < C::kUnits; ++j) {
-                const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, f.p_.H - at));
-                store(g.y + at, h[j], count);
-                if (f.cell_.sees_state()) store(g.h + at, h[j]);
-                if (g.dropped) store(g.dropped + at, h[j] * load(g.drop_h + at, count), count);
-                if (g.cells) store(g.cells + at, load(c), count);
-                if (g.last) finish(g.place, g.b, at, count, h[j]);
+        // What an LSTM's units make, and their cell states, go wherever they are needed.
+        void leave_hidden(Vec<T> hidden, const Unit<T>& u, const Going& g) {
+            if (g.cells) store(g.cells + u.at, load(u.c), u.count);
+            if (g.last) store(f.out_.c + g.b * f.p_.H + u.at, load(u.c), u.count);
+            if (f.p_.w_projection) {
+                store(f.hidden_ + g.place * f.layout_.padded + u.at, hidden);
+            } else {
+                leave_carried(hidden, u.at, g);
             }
+        }
+
+        void leave_carried(Vec<T> h, long at, const Going& g) {
+            const Vec<T> before = f.cell_.sees_state() ? load(g.h + at) : Vec<T>{};
+            leave(f.cell_.carry_h(h, before, g.keep_h ? g.keep_h + at : nullptr, f.p_.P - at), at, g);
+        }
+
+        // The new h from output `at` on.
+        void leave(Vec<T> h, long at, const Going& g) {
+            const long count = std::max(0L, std::min(W, f.p_.P - at));
+            store(g.y + at, h, count);
+            if (f.cell_.sees_state()) store(g.h + at, h);
+            if (g.dropped) store(g.dropped + at, h * load(g.drop_h + at, count), count);
+            if (g.last) store(f.out_.h + g.b * f.p_.P + at, h, count);
+        }
+
+        // The projection of all going rows, once their units are there.
+        void project_hidden(long n) {
+            const Problem<T>& p = f.p_;
+            if (f.grid_.ranges > 1) f.barrier_.wait();
+            for_vectors(first_h, last_h, [&](long v, auto N) {
+                constexpr int vecs = decltype(N)::value;
+                for_rows(0, n, [&](long first, auto R) {
+                    constexpr int r = decltype(R)::value;
+                    Tile<T, r, vecs> acc = {};
+                    const T* hidden[r];
+                    for (int i = 0; i < r; ++i) hidden[i] = f.hidden_ + going[first + i].place * f.layout_.padded;
+                    multiply_streams<T, r, vecs>(acc, p.H, hidden, f.projection_ + v * W * p.H, p.H * W);
+                    for (int i = 0; i < r; ++i) {
+                        for (int j = 0; j < vecs; ++j) leave_carried(acc[i][j], (v + j) * W, going[first + i]);
+                    }
+                });
+            });
         }
     };
 
@@ -307,7 +356,7 @@ private:
     const Grid grid_;
     const Plan plan_;
     Barrier barrier_;
-    T *input_, *recurrent_, *bias_, *sums_, *c_, *h_, *dropped_;
+    T *input_, *recurrent_, *bias_, *sums_, *c_, *h_, *dropped_, *projection_, *hidden_;
     T *products_ = nullptr, *computed_ = nullptr, *o_ = nullptr;  // of a step under layer norm: U h, c, o
     std::vector<std::vector<const T*>> rows_of_;
     std::vector<std::vector<Going>> going_of_;

@@ -11,10 +11,11 @@ namespace recurra::RECURRA_ISA {
 template <class C, class T> struct Layout {
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kUnitsOfPanel = C::kUnits * W;
     const Problem<T>& problem;
-    long panels, padded;  // padded: units, rounded up to whole panels
+    long panels, padded, padded_h;  // padded: units, rounded up to whole panels; padded_h: what goes out, likewise
 
     explicit Layout(const Problem<T>& p)
-        : problem(p), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel), padded(panels * kUnitsOfPanel) {}
+        : problem(p), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel), padded(panels * kUnitsOfPanel),
+          padded_h(p.w_projection ? (p.P + W - 1) / W * W : padded) {}
 
     // Sums that a unit has rows of the weights for.
     long sums() const { return std::count_if(problem.recurrent_rows, problem.recurrent_rows + 4, [](int r) { return r >= 0; }); }

@@ -81,7 +81,7 @@ template <class C, class T> void Forward<C, T>::Member::advance_normed(long step
             Tile<T, r, 4> acc = {};
             const T* states[r];
             for (int i = 0; i < r; ++i) states[i] = rows[first + i];
-            multiply<T, r, 4>(acc, p.H, states, f.recurrent_ + panel * kPanelWidth * p.H);
+            multiply<T, r, 4>(acc, p.P, states, f.recurrent_ + panel * kPanelWidth * p.P);
             for (int i = 0; i < r; ++i) {
                 T* to = f.products_ + going[first + i].place * columns + panel * kPanelWidth;
                 for (int j = 0; j < 4; ++j) store(to + j * W, acc[i][j]);
@@ -128,12 +128,11 @@ template <class C, class T> void Forward<C, T>::Member::advance_normed(long step
             const Unit<T> u = unit_of(g, panel);
             const Vec<T> o = load(f.o_ + g.place * padded + u.at);
             const Vec<T> normed = of_c.normalize(load(computed + u.at)) * f.cell_.gain(u) + f.cell_.bias(u);
-            const Vec<T> before = f.cell_.sees_state() ? load(g.h + u.at) : Vec<T>{};
-            const Vec<T> h[1] = {f.cell_.carry_h(o * f.cell_.squash(normed), before, u)};
-            leave(h, panel, g, u.c);
+            leave_hidden(o * f.cell_.squash(normed), u, g);
         }
     };
     in_parts(n, barrier, open, close);
+    if (p.w_projection) project_hidden(n);
 }
 
 template <class C, class T> bool Backward<C, T>::Member::apply_normed(long step, long base, long chunk) {
@@ -161,12 +160,12 @@ template <class C, class T> bool Backward<C, T>::Member::apply_normed(long step,
         for (long panel = first_panel; panel < last_panel; ++panel) {
             const Unit<T> u = unit_of(step, panel, i);
             const long at = place * padded + u.at;
-            Vec<T> dh = load(f.dh_ + at), dn;
+            const Vec<T> y = of_c.normalize(f.cell_.saved_c(u)), gain = f.cell_.gain(u), o = load(u.saved + 3 * W);
+            const Vec<T> inside = y * gain + f.cell_.bias(u);
+            Vec<T> dn;
             if (f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
-            if (f.g_.dy) dh += load(f.g_.dy.at(t, b) + u.at, u.count);
-            const Vec<T> direct = f.cell_.split_dh(dh, u), y = of_c.normalize(f.cell_.saved_c(u)), gain = f.cell_.gain(u);
-            store(f.doutput_ + at, f.cell_.close_back(dh, y * gain + f.cell_.bias(u), load(u.saved + 3 * W), dn));
-            if (f.cell_.sees_state()) store(f.dh_ + at, direct);
+            if (f.g_.hidden) store(f.g_.hidden.at(t, b) + u.at, o * f.cell_.squash(inside), u.count);
+            store(f.doutput_ + at, f.cell_.close_back(arriving(u, step, place, b, t), inside, o, dn));
             const Vec<T> dy = dn * gain;
             store(f.dnormed_ + at, dy);
             sum += dy;

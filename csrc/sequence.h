@@ -20,30 +20,31 @@ template <class T> struct Variant {
     T cell_clip = 0;                                               // 0 for none
     const T *peephole_i = nullptr, *peephole_f = nullptr, *peephole_o = nullptr;  // [H]
     T zoneout_h = 0, zoneout_c = 0;                                // in expectation
-    Steps<const T> keep_h, keep_c;                                 // zoneout's masks [T, B, H], in training
-    Steps<const T> drop_h;                                         // recurrent dropout's mask [B, H], time stride 0
+    Steps<const T> keep_h, keep_c;                                 // zoneout's masks [T, B, P], [T, B, H], in training
+    Steps<const T> drop_h;                                         // recurrent dropout's mask [B, P], time stride 0
     // Layer norm's gains over W x and U h, [G], and over c, [H], and the bias of the last.
     const T *norm_input = nullptr, *norm_recurrent = nullptr, *norm_cell = nullptr, *norm_cell_bias = nullptr;
 };
 
 template <class T> struct Problem {
     Cell cell = Cell::lstm;
-    long T_ = 0, B = 0, D = 0, H = 0;
+    long T_ = 0, B = 0, D = 0, H = 0, P = 0;  // P: of what goes out, H without projection
     const long* lengths = nullptr;  // [B], null if all are T
     bool reverse = false;
     int threads = 1;
     // Which block of H rows of the weights each of a unit's four sums takes; -1 for none.
     int input_rows[4] = {-1, -1, -1, -1}, recurrent_rows[4] = {-1, -1, -1, -1};
-    const T *w_input = nullptr, *w_recurrent = nullptr;        // [G, D], [G, H]
+    const T *w_input = nullptr, *w_recurrent = nullptr;        // [G, D], [G, P]
     const T *bias_input = nullptr, *bias_recurrent = nullptr;  // [G]
     Steps<const T> x;                                          // [T, B, D]
-    const T *h0 = nullptr, *c0 = nullptr;                      // [B, H]
+    const T* w_projection = nullptr;                           // [P, H], or null
+    const T *h0 = nullptr, *c0 = nullptr;                      // [B, P], [B, H]
     Variant<T> variant;
 };
 
 template <class T> struct Outputs {
-    Steps<T> y, cells;                // [T, B, H]; cells only on request
-    T *h = nullptr, *c = nullptr;     // [B, H] after the last real step
+    Steps<T> y, cells;                // [T, B, P], [T, B, H]; cells only on request
+    T *h = nullptr, *c = nullptr;     // [B, P], [B, H] after the last real step
     T* saved = nullptr;               // for backward; null for inference
 };
 
@@ -52,6 +53,9 @@ template <class T> struct Gradients {
     const T *dh = nullptr, *dc = nullptr, *saved = nullptr;  // dh, dc [B, H]: null for zero
     // Results; each may be null if it is not wanted.
     Steps<T> dx;
+    // With projection: the gradient of what it makes, [T, B, P], and what it is made of, [T, B, H], on real steps that
+    // a gradient reaches; their product is the gradient of its weights.
+    Steps<T> dprojected, hidden;
     T *dh0 = nullptr, *dc0 = nullptr;
     T *dw_input = nullptr, *dw_recurrent = nullptr, *db_input = nullptr, *db_recurrent = nullptr;
     T *dpeephole_i = nullptr, *dpeephole_f = nullptr, *dpeephole_o = nullptr;

@@ -21,7 +21,7 @@ from recurra.ops import gru as run_gru
 from recurra.ops import lstm as run_lstm
 from recurra.ops import rnn as run_rnn
 
-BOUND = {torch.float64: 1e-11, torch.float32: 2e-5}  # of the largest value of a tensor
+BOUND = {torch.float64: 3e-11, torch.float32: 3e-5}  # of the largest value of a tensor
 
 
 class Draw:
@@ -40,6 +40,7 @@ class Draw:
         self.batch_first = self.chance.random() < 0.3
         self.options = {"lstm": self.lstm_options, "gru": GRUOptions, "rnn": self.rnn_options}[self.op]()
         self.G = len(self.options.rows) * self.H if self.op == "lstm" else {"gru": 3, "rnn": 1}[self.op] * self.H
+        self.P = getattr(self.options, "proj_size", 0) or self.H
         self.masks = self.draw_masks()
         self.tensors = self.draw_tensors()
         self.wanted = [name for name in self.tensors if self.chance.random() < 0.8] or ["x"]
@@ -55,6 +56,7 @@ class Draw:
             cell_clip=0.4 if maybe() < 0.25 else None,
             zoneout=(0.3 * (maybe() < 0.3), 0.2 * (maybe() < 0.3)),
             layer_norm=maybe() < 0.3,
+            proj_size=self.chance.choice([0, 0, 0, 1, 16, 21]),
         )
 
     def rnn_options(self) -> RNNOptions:
@@ -64,23 +66,25 @@ class Draw:
         return scale * torch.randn(shape, generator=self.torch, dtype=torch.float64)
 
     def draw_masks(self) -> dict[str, Tensor]:
-        maybe, shape = self.chance.random, (self.B, self.H)
-        masks = {"drop_h": (self.normal(*shape) > -0.5).double() / 0.7} if maybe() < 0.3 else {}
+        maybe = self.chance.random
+        masks = {"drop_h": (self.normal(self.B, self.P) > -0.5).double() / 0.7} if maybe() < 0.3 else {}
         if self.op == "lstm" and any(self.options.zoneout) and maybe() < 0.5:
-            names = [n for n, z in zip(("keep_h", "keep_c"), self.options.zoneout, strict=True) if z]
-            masks |= {name: (self.normal(self.T, *shape) > 0.5).double() for name in names}
+            sizes = zip(("keep_h", "keep_c"), (self.P, self.H), self.options.zoneout, strict=True)
+            masks |= {name: (self.normal(self.T, self.B, n) > 0.5).double() for name, n, z in sizes if z}
         return masks
 
     def draw_tensors(self) -> dict[str, Tensor]:
-        scale = self.H**-0.5
-        tensors = {"x": self.normal(self.T, self.B, self.D), "h0": self.normal(self.B, self.H)}
+        scale = self.P**-0.5
+        tensors = {"x": self.normal(self.T, self.B, self.D), "h0": self.normal(self.B, self.P)}
         if self.op == "lstm":
             tensors["c0"] = self.normal(self.B, self.H)
-        tensors |= {"input": self.normal(self.G, self.D), "recurrent": self.normal(self.G, self.H, scale=scale)}
+        tensors |= {"input": self.normal(self.G, self.D), "recurrent": self.normal(self.G, self.P, scale=scale)}
         if self.chance.random() < 0.7:
             tensors |= {"bias_input": self.normal(self.G), "bias_recurrent": self.normal(self.G)}
         if self.op == "lstm" and self.options.peephole:
             tensors["peephole"] = self.normal(len(self.options.gate_rows), self.H)
+        if getattr(self.options, "proj_size", 0):
+            tensors["projection"] = self.normal(self.P, self.H, scale=self.H**-0.5)
         if self.op == "lstm" and self.options.layer_norm:
             tensors |= {"norm_input": self.normal(self.G), "norm_recurrent": self.normal(self.G)}
             tensors["norm_cell"] = self.normal(self.H)

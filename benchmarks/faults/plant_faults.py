@@ -129,6 +129,12 @@ FAULTS = (
         "a[j] += (from_h * of_h.scale)",
     ),
     Fault(
+        "projection: its gradient passes zoneout by",
+        "backward.h",
+        "store(f.dprojected_ + place * padded_h + at, dh);",
+        "store(f.dprojected_ + place * padded_h + at, dh + load(f.dh_ + place * padded_h + at));",
+    ),
+    Fault(
         "layer norm: no gradient through the variance",
         "normalized.h",
         "(dy - mean_dy - y * mean_dy_y) * moments.scale",

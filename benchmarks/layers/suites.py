@@ -155,14 +155,17 @@ def _other_cell(name: str, cell: str, choice: Choice) -> dict[str, Any]:
 
 
 def variants(choice: Choice) -> dict[str, Any]:
-    """Our LSTM's variants, forward and backward, beside our plain one and a plain one in a Python loop."""
+    """Our LSTM's variants, forward and backward, beside our plain one, torch's projection and a plain Python loop."""
     table = Table(f"variants: training, T = {T}", "B", "H", "variant          ", "ms", "times plain")
     for B, H in choice.of([(32, 128), (8, 64), (32, 256)]):
         x, dy = torch.randn(2, T, B, H)
         layers = {name: recurra.nn.LSTM(H, H, **options) for name, options in ({"plain": {}} | VARIANTS).items()}
-        loop = Loop(H, H)
-        loop.load_state_dict(layers["plain"].state_dict())
-        works = {name: training(layer, x, dy) for name, layer in (layers | {"Python loop": loop}).items()}
+        layers |= {"Python loop": Loop(H, H)}
+        layers["Python loop"].load_state_dict(layers["plain"].state_dict())
+        works = {name: training(layer, x, dy) for name, layer in layers.items()}
+        projected = {"projection to H / 2": recurra.nn.LSTM, "torch's projection": nn.LSTM}
+        for name, kind in projected.items():
+            works[name] = training(kind(H, H, proj_size=H // 2), x, dy[..., : H // 2].contiguous())
         check_agreement(works["plain"], works["Python loop"])
         seconds = measure(works, choice.budget)
         for name, value in seconds.items():

@@ -31,11 +31,12 @@ struct Case {
     Problem<double> p;
     std::vector<long> lengths;
     Values x, w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole, keep_h, keep_c, drop_h;
-    Values norm_input, norm_recurrent, norm_cell, norm_cell_bias;
+    Values norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection;
 
     Case() {
         p.cell = static_cast<Cell>(random_number(0, 4));
-        p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = random_number(1, 70);
+        p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = p.P = random_number(1, 70);
+        if (has_cell() && random_number(0, 2) == 0) p.P = random_number(1, 40), w_projection = random_values(p.P * p.H, 0.3);
         p.reverse = random_number(0, 1);
         p.threads = static_cast<int>(random_number(1, 3));
         if (random_number(0, 1)) {
@@ -51,11 +52,11 @@ struct Case {
             p.recurrent_rows[j] = lstm ? lstm_rows[j] : gru ? gru_recurrent[j] : one[j];
         }
         x = random_values(p.T_ * p.B * p.D);
-        w_input = random_values(blocks * p.H * p.D, 0.3), w_recurrent = random_values(blocks * p.H * p.H, 0.3);
+        w_input = random_values(blocks * p.H * p.D, 0.3), w_recurrent = random_values(blocks * p.H * p.P, 0.3);
         bias_input = random_values(blocks * p.H), bias_recurrent = random_values(blocks * p.H);
-        h0 = random_values(p.B * p.H), c0 = random_values(p.B * p.H);
+        h0 = random_values(p.B * p.P), c0 = random_values(p.B * p.H);
         if (lstm) vary();
-        if (random_number(0, 2) == 0) drop_h = random_values(p.B * p.H, 1);
+        if (random_number(0, 2) == 0) drop_h = random_values(p.B * p.P, 1);
         point();
     }
 
@@ -64,7 +65,7 @@ struct Case {
         if (random_number(0, 1)) peephole = random_values(3 * p.H);
         v.linear_candidate = random_number(0, 3) == 0, v.linear_output = random_number(0, 3) == 0;
         if (random_number(0, 2) == 0) v.zoneout_h = 0.3, v.zoneout_c = 0.2;
-        if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.H), keep_c = random_values(p.T_ * p.B * p.H);
+        if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.P), keep_c = random_values(p.T_ * p.B * p.H);
         if (p.cell != Cell::normed_lstm) return;
         norm_input = random_values(4 * p.H, 1), norm_recurrent = random_values(4 * p.H, 1);
         norm_cell = random_values(p.H, 1), norm_cell_bias = random_values(p.H);
@@ -76,13 +77,14 @@ struct Case {
         p.w_input = w_input.data(), p.w_recurrent = w_recurrent.data();
         p.bias_input = bias_input.data(), p.bias_recurrent = bias_recurrent.data();
         p.x = {x.data(), p.B * p.D, p.D};
+        if (!w_projection.empty()) p.w_projection = w_projection.data();
         p.h0 = h0.data(), p.c0 = c0.data();
         Variant<double>& v = p.variant;
         if (!peephole.empty()) {
             v.peephole_i = peephole.data(), v.peephole_f = v.peephole_i + p.H, v.peephole_o = v.peephole_f + p.H;
         }
-        if (!keep_h.empty()) v.keep_h = {keep_h.data(), p.B * p.H, p.H}, v.keep_c = {keep_c.data(), p.B * p.H, p.H};
-        if (!drop_h.empty()) v.drop_h = {drop_h.data(), 0, p.H};
+        if (!keep_h.empty()) v.keep_h = {keep_h.data(), p.B * p.P, p.P}, v.keep_c = {keep_c.data(), p.B * p.H, p.H};
+        if (!drop_h.empty()) v.drop_h = {drop_h.data(), 0, p.P};
     }
     bool has_cell() const { return p.cell == Cell::lstm || p.cell == Cell::normed_lstm; }
     long length(long b) const { return p.lengths ? lengths[b] : p.T_; }
@@ -109,17 +111,18 @@ Result by_equations(const Case& s) {
     const Problem<double>& p = s.p;
     const Variant<double>& v = p.variant;
     const long H = p.H;
-    Result r{Values(p.T_ * p.B * H), Values(p.T_ * p.B * H), s.h0, s.c0};
+    const long P = p.P;
+    Result r{Values(p.T_ * p.B * P), Values(p.T_ * p.B * H), s.h0, s.c0};
     for (long b = 0; b < p.B; ++b) {
         for (long step = 0; step < s.length(b); ++step) {
             const long t = p.reverse ? s.length(b) - 1 - step : step;
-            Values h(r.h.begin() + b * H, r.h.begin() + (b + 1) * H), c(r.c.begin() + b * H, r.c.begin() + (b + 1) * H);
+            Values h(r.h.begin() + b * P, r.h.begin() + (b + 1) * P), c(r.c.begin() + b * H, r.c.begin() + (b + 1) * H);
             Values seen = h;
-            for (long k = 0; k < H && v.drop_h; ++k) seen[k] *= v.drop_h.at(0, b)[k];
+            for (long k = 0; k < P && v.drop_h; ++k) seen[k] *= v.drop_h.at(0, b)[k];
             Values from_x(s.bias_input.size()), from_h(s.bias_input.size());
             for (std::size_t row = 0; row < from_x.size(); ++row) {
                 for (long d = 0; d < p.D; ++d) from_x[row] += p.x.at(t, b)[d] * p.w_input[row * p.D + d];
-                for (long k = 0; k < H; ++k) from_h[row] += seen[k] * p.w_recurrent[row * H + k];
+                for (long k = 0; k < P; ++k) from_h[row] += seen[k] * p.w_recurrent[row * P + k];
             }
             const bool normed = p.cell == Cell::normed_lstm;
             if (normed) from_x = normalize(from_x, s.norm_input), from_h = normalize(from_h, s.norm_recurrent);
@@ -147,16 +150,21 @@ Result by_equations(const Case& s) {
                     const double a = input(0, u) + recurrent(0, u);
                     new_h = p.cell == Cell::rnn_tanh ? std::tanh(a) : std::fmax(a, 0);
                 }
-                r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
+                if (!s.has_cell()) r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
                 r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = new_c;
             }
             if (!s.has_cell()) continue;
             if (normed) squashed = normalize(squashed, s.norm_cell);
+            Values made(H);
             for (long u = 0; u < H; ++u) {
                 const double inside = squashed[u] + (normed ? s.norm_cell_bias[u] : 0);
+                made[u] = output[u] * (v.linear_output ? inside : std::tanh(inside));
+            }
+            for (long u = 0; u < P; ++u) {
+                double new_h = p.w_projection ? 0 : made[u];
+                for (long k = 0; p.w_projection && k < H; ++k) new_h += p.w_projection[u * H + k] * made[k];
                 const double keep = v.keep_h ? v.keep_h.at(step, b)[u] : v.zoneout_h;
-                const double new_h = keep * h[u] + (1 - keep) * output[u] * (v.linear_output ? inside : std::tanh(inside));
-                r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
+                r.h[b * P + u] = r.y[(t * p.B + b) * P + u] = keep * h[u] + (1 - keep) * new_h;
             }
         }
     }
@@ -166,9 +174,9 @@ Result by_equations(const Case& s) {
 Result by_kernel(const Case& s, const Block* saved) {
     const Problem<double>& p = s.p;
     const bool lstm = s.has_cell();
-    Result r{Values(p.T_ * p.B * p.H, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.H, NAN), Values(p.B * p.H, NAN)};
+    Result r{Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN)};
     Outputs<double> out;
-    out.y = {r.y.data(), p.B * p.H, p.H};
+    out.y = {r.y.data(), p.B * p.P, p.P};
     if (lstm) out.cells = {r.cells.data(), p.B * p.H, p.H};
     out.h = r.h.data(), out.c = r.c.data();
     out.saved = saved ? reinterpret_cast<double*>(saved->data()) : nullptr;
@@ -197,12 +205,12 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     const Values dy = random_values(result.y.size(), 1), dh = random_values(result.h.size(), 1);
     const Values dc = random_values(lstm ? result.c.size() : 0, 1);
     Values *inputs[] = {&s.x, &s.h0, &s.c0, &s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.peephole,
-                        &s.norm_input, &s.norm_recurrent, &s.norm_cell, &s.norm_cell_bias};
+                        &s.norm_input, &s.norm_recurrent, &s.norm_cell, &s.norm_cell_bias, &s.w_projection};
     std::vector<Values> gradients;
     for (Values* input : inputs) gradients.emplace_back(input->size(), NAN);
     if (!lstm) gradients[2].assign(s.c0.size(), 0);
     Gradients<double> g;
-    g.y = {result.y.data(), p.B * p.H, p.H}, g.dy = {dy.data(), p.B * p.H, p.H};
+    g.y = {result.y.data(), p.B * p.P, p.P}, g.dy = {dy.data(), p.B * p.P, p.P};
     g.dh = dh.data(), g.dc = lstm ? dc.data() : nullptr;
     g.saved = reinterpret_cast<const double*>(saved.data());
     g.dx = {gradients[0].data(), p.B * p.D, p.D};
@@ -214,13 +222,23 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     }
     g.dnorm_input = gradients[8].data(), g.dnorm_recurrent = gradients[9].data();
     g.dnorm_cell = gradients[10].data(), g.dnorm_cell_bias = gradients[11].data();
+    Values dprojected(p.T_ * p.B * p.P), hidden(p.T_ * p.B * p.H);
+    if (p.w_projection) {
+        g.dprojected = {dprojected.data(), p.B * p.P, p.P}, g.hidden = {hidden.data(), p.B * p.H, p.H};
+        gradients[12].assign(gradients[12].size(), 0);
+    }
     instruction_set().f64.backward(p, g);
+    for (long row = 0; p.w_projection && row < p.T_ * p.B; ++row) {
+        for (long u = 0; u < p.P; ++u) {
+            for (long k = 0; k < p.H; ++k) gradients[12][u * p.H + k] += dprojected[row * p.P + u] * hidden[row * p.H + k];
+        }
+    }
     constexpr double kStep = 1e-6;
     const auto mixture = [&] {
         const Result r = by_equations(s);
         return dot(dy, r.y) + dot(dh, r.h) + dot(dc, r.c);
     };
-    for (int k = 0; k < 12; ++k) {
+    for (int k = 0; k < 13; ++k) {
         if (inputs[k]->empty()) continue;
         const Values kept = *inputs[k], direction = random_values(kept.size(), 1);
         double sides[2];
@@ -238,7 +256,7 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
 
 void check_step(const Case& s) {
     const Problem<double>& p = s.p;
-    if (p.cell == Cell::normed_lstm || !s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
+    if (p.cell == Cell::normed_lstm || p.w_projection || !s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
     const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p, Storage::full);
     Values h = s.h0, c = s.c0, new_h(h.size(), NAN), new_c(c.size(), NAN);
     for (long t = 0; t < p.T_; ++t) {

@@ -22,7 +22,7 @@ from tolerances import assert_close
 pytestmark = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
 
 FORMS = {case.op: case for case in reversed(cases()) if case.plain and case.bias}
-FORMS["normed-lstm"] = next(case for case in cases() if case.form == "layer-norm")
+FORMS |= {form: next(case for case in cases() if case.form == form) for form in ("layer-norm", "projection")}
 
 
 @pytest.fixture

@@ -42,9 +42,9 @@ class Sequence(NamedTuple):
     """The tensors of one layer in one direction; all that may have a gradient come first."""
 
     x: Tensor  # [T, B, D]
-    h0: Tensor  # [B, H]
+    h0: Tensor  # [B, P]
     w_input: Tensor  # [G, D]
-    w_recurrent: Tensor  # [G, H]
+    w_recurrent: Tensor  # [G, P]
     c0: Tensor | None = None  # [B, H]
     bias_input: Tensor | None = None  # [G]
     bias_recurrent: Tensor | None = None  # [G]
@@ -53,17 +53,18 @@ class Sequence(NamedTuple):
     norm_recurrent: Tensor | None = None  # [G], over U h
     norm_cell: Tensor | None = None  # [H], over c
     norm_cell_bias: Tensor | None = None  # [H]
-    keep_h: Tensor | None = None  # [T, B, H]
+    w_projection: Tensor | None = None  # [P, H]; P is H without
+    keep_h: Tensor | None = None  # [T, B, P]
     keep_c: Tensor | None = None  # [T, B, H]
-    drop_h: Tensor | None = None  # [B, H]
+    drop_h: Tensor | None = None  # [B, P]
     lengths: Tensor | None = None  # [B] int64
 
 
 Storage: TypeAlias = Literal["bfloat16", "int8"]
-DIFFERENTIABLE = 12  # of the tensors
+DIFFERENTIABLE = 13  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
 
-Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, H], h [B, H], c [B, H], cells [T, B, H]
+Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, P], h [B, P], c [B, H], cells [T, B, H]
 
 
 NO_PEEPHOLES = (-1, -1, -1)
@@ -231,17 +232,17 @@ def _steps(tensor: Tensor | None) -> tuple[int, int, int]:
 
 
 def _given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -> Any:
-    x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, *norms = tensors[:DIFFERENTIABLE]
+    x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, *others = tensors[:DIFFERENTIABLE]
     keep_h, keep_c, drop_h, lengths = tensors[DIFFERENTIABLE:]
     T, B, D = x.shape
     addresses = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
     return module.Given(
-        (T, B, D, h0.shape[1]),
+        (T, B, D, units(h0, c0), h0.shape[1]),
         _address(lengths),
         reverse,
         torch.get_num_threads(),
         _steps(x),
-        (*map(_address, addresses), *_rows(peephole, peepholes), *map(_address, norms)),
+        (*map(_address, addresses), *_rows(peephole, peepholes), *map(_address, others)),
         _steps(keep_h),
         _steps(keep_c),
         (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
@@ -265,10 +266,15 @@ def like_input(x: Tensor, features: int) -> Tensor:
     return x.new_empty(T, B, features)
 
 
-def saved_of_a_row(call: Call, hidden_size: int) -> int:
+def units(h0: Tensor, c0: Tensor | None) -> int:
+    """H, which h has not under projection."""
+    return (h0 if c0 is None else c0).shape[1]
+
+
+def saved_of_a_row(call: Call, H: int) -> int:
     """Elements that forward saves for one step of one row."""
     none = (0, 0, 0)
-    one = module.Given((1, 1, 1, hidden_size), 0, False, 1, none, (0,) * 13, none, none, none)
+    one = module.Given((1, 1, 1, H, H), 0, False, 1, none, (0,) * 14, none, none, none)
     return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
 
 
@@ -278,7 +284,7 @@ def forward(call: Call, tensors: list[Any], saved: int) -> Result:
     y = like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
     c = None if c0 is None else torch.empty_like(c0)
-    cells = like_input(x, h0.shape[1]) if call.return_cells else None
+    cells = like_input(x, units(h0, c0)) if call.return_cells else None
     given = _given(tensors, call.peepholes, call.reverse)
     call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), saved)
     return y, h, c, cells
@@ -292,7 +298,9 @@ def backward(
     x, *_ = tensors
     dx = like_input(x, x.shape[2]) if needed[0] else None
     others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, DIFFERENTIABLE)]
-    dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole, *dnorms = others
+    dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole, *dnorms, dprojection = others
+    P, H = tensors[1].shape[1], units(tensors[1], tensors[4])
+    dprojected, hidden = (x.new_zeros(*x.shape[:2], n) if needed[-1] else None for n in (P, H))
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
         _given(tensors, call.peepholes, call.reverse),
@@ -300,9 +308,11 @@ def backward(
         _address(dh),
         _address(dc),
         saved,
-        _steps(dx),
+        (_steps(dx), _steps(dprojected), _steps(hidden)),
         (*map(_address, results), *_rows(dpeephole, call.peepholes), *map(_address, dnorms)),
     )
+    if dprojection is not None and dprojected is not None and hidden is not None:
+        torch.mm(dprojected.flatten(0, 1).t(), hidden.flatten(0, 1), out=dprojection)
     return [dx, *others]
 
 

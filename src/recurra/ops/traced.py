@@ -48,6 +48,7 @@ def _sequence(
     norm_recurrent: Tensor | None,
     norm_cell: Tensor | None,
     norm_cell_bias: Tensor | None,
+    w_projection: Tensor | None,
     keep_h: Tensor | None,
     keep_c: Tensor | None,
     drop_h: Tensor | None,
@@ -59,9 +60,9 @@ def _sequence(
     """y, h, c, cells and what backward needs; empty where there is none."""
     call = _call(form, x, reverse, return_cells)
     weights = (w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole)
-    norms = (norm_input, norm_recurrent, norm_cell, norm_cell_bias)
-    given = (x, h0, *weights, *norms, keep_h, keep_c, drop_h, lengths)
-    saved = _room_to_save(call, x, h0)
+    rest = (norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection)
+    given = (x, h0, *weights, *rest, keep_h, keep_c, drop_h, lengths)
+    saved = _room_to_save(call, x, native.units(h0, c0))
     if lengths is not None:
         saved.zero_()  # the padding's room stays as it is, and an operator's output must not be left to chance
     y, h, c, cells = native.forward(call, native.contiguous(given), saved.data_ptr())
@@ -69,20 +70,20 @@ def _sequence(
     return y, h, nothing if c is None else c, nothing.clone() if cells is None else cells, saved
 
 
-def _room_to_save(call: native.Call, x: Tensor, h0: Tensor) -> Tensor:
+def _room_to_save(call: native.Call, x: Tensor, H: int) -> Tensor:
     """Room for all steps, the padding's too: the real ones are not known to a tracer."""
     T, B, _ = x.shape
-    return x.new_empty(T * B * native.saved_of_a_row(call, h0.shape[1]))
+    return x.new_empty(T * B * native.saved_of_a_row(call, H))
 
 
 @_sequence.register_fake
 def _(x: Tensor, h0: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     c0, (form, reverse, return_cells) = others[2], others[-3:]
-    H = h0.shape[1]
-    y = native.like_input(x, H)
+    H = native.units(h0, c0)
+    y = native.like_input(x, h0.shape[1])
     c = x.new_empty(0) if c0 is None else torch.empty_like(c0)
     cells = native.like_input(x, H) if return_cells else x.new_empty(0)
-    return y, torch.empty_like(h0), c, cells, _room_to_save(_call(form, x, reverse, return_cells), x, h0)
+    return y, torch.empty_like(h0), c, cells, _room_to_save(_call(form, x, reverse, return_cells), x, H)
 
 
 @torch.library.custom_op("recurra::sequence_backward", mutates_args=())

@@ -1,4 +1,4 @@
-"""The compiled LSTM: plain, with ablations, diagonal peepholes, coupled gates, layer norm, clipping, all dropout."""
+"""The compiled LSTM: plain, ablations, diagonal peephole, coupled gates, layer norm, projection, clipping, dropout."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def _call(options: LSTMOptions, dtype: torch.dtype, reverse: bool, return_cells:
             norm_recurrent=s.norm_recurrent,
             norm_cell=s.norm_cell,
             norm_cell_bias=s.norm_cell_bias,
+            projection=s.w_projection,
         )
         assert s.c0 is not None
         noise = LSTMNoise(drop_h=s.drop_h, keep_h=s.keep_h, keep_c=s.keep_c)
@@ -124,6 +125,7 @@ def _sequence(
         norm_recurrent=weights.norm_recurrent,
         norm_cell=weights.norm_cell,
         norm_cell_bias=weights.norm_cell_bias,
+        w_projection=weights.projection,
         keep_h=noise.keep_h,
         keep_c=noise.keep_c,
         drop_h=noise.drop_h,

@@ -94,13 +94,12 @@ class LSTMOptions:
     @property
     def compiled(self) -> bool:
         """Whether the compiled kernel computes this form."""
-        unusual = self.peephole == "full" or self.gates == "FGR" or self.candidate is not None
-        return not (unusual or self.proj_size)
+        return not (self.peephole == "full" or self.gates == "FGR" or self.candidate is not None)
 
     @property
     def streams(self) -> bool:
         """Whether the compiled kernel takes single steps of this form, too."""
-        return self.compiled and not self.layer_norm
+        return self.compiled and not (self.layer_norm or self.proj_size)
 
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
         """The sizes of the carry: h, c, and for FGR the last gates."""
