@@ -21,7 +21,7 @@ from recurra.ops import gru as run_gru
 from recurra.ops import lstm as run_lstm
 from recurra.ops import rnn as run_rnn
 
-BOUND = {torch.float64: 3e-11, torch.float32: 3e-5}  # of the largest value of a tensor
+BOUND = {torch.float64: 1e-11, torch.float32: 3e-5}  # of the largest value of a tensor
 
 
 class Draw:
@@ -126,7 +126,9 @@ def check(seed: int) -> str | None:
     torch.set_num_threads(draw.threads)
     got = draw.run("cpu", draw.dtype)
     torch.set_num_threads(1)
-    worst = {name: error for name, want in truth.items() if not (error := off(got[name], want)) <= BOUND[draw.dtype]}
+    # Layer norm divides by a standard deviation, and what was rounded grows with it.
+    bound = BOUND[draw.dtype] * (10 if getattr(draw.options, "layer_norm", False) else 1)
+    worst = {name: error for name, want in truth.items() if not (error := off(got[name], want)) <= bound}
     if worst:  # some forms, such as the unbounded NIAF, are sensitive in themselves: then the reference is off as well
         same = draw.run("reference", draw.dtype)
         worst = {name: error for name, error in worst.items() if not error <= 4 * off(same[name], truth[name])}
