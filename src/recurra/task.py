@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor, nn
 
     from recurra.data.tables import Table
+    from recurra.types import State
 
 
 class Examples(Protocol):
@@ -30,6 +31,36 @@ class Examples(Protocol):
 
     def name(self, index: int) -> str:
         """Name one example for people: its series and the rows of the user's data that it is made of."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """One long sequence, learned from in chunks that follow one another, the model's state carried on between them.
+
+    It is read as several contiguous streams side by side (:class:`recurra.training.order.StreamOrder`). Gradients stop
+    at the borders of the chunks: truncated backpropagation through time.
+    """
+
+    @property
+    def chunk(self) -> int:
+        """How many places one chunk has."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the places of the sequence."""
+        ...
+
+    def batch(self, index: Tensor) -> Any:
+        """Cut the chunks that begin at the places ``index`` ``[B]`` (int64)."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Name the chunk that begins at a place, for people."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any, state: State | None) -> tuple[Tensor, State]:
+        """Mean loss of a batch after the chunks that left ``state``, and the state after it; None at the very start."""
         ...
 
 
@@ -49,12 +80,12 @@ class Scores(Protocol):
 class Split:
     """A user's data, divided: what is learned from, what chooses the best weights, what the score is made on."""
 
-    training: Examples
+    training: Examples | Streams
     validate: Callable[[nn.Module], float] | None
     """The score of one member on held-out data, lower is better; None if nothing is held out for it."""
     score: Callable[[nn.ModuleList], Scored] | None
     """The final score, made once; None if nothing is held out for it."""
-    everything: Examples | None
+    everything: Examples | Streams | None
     """What to train on once more after the score; None to keep the model that was scored."""
     description: str
     """What was found in the data and chosen for them, in a sentence."""
