@@ -11,11 +11,35 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
     from torch import Tensor, nn
 
-    from recurra.data.tables import Table
     from recurra.types import State
+
+
+class Data(Protocol):
+    """A user's data as they were read, before anything is learned from them."""
+
+    @property
+    def source(self) -> str:
+        """Where they come from, for people: a path, or what else they are."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes of the file, or of the contents."""
+        ...
+
+    @property
+    def size(self) -> str:
+        """How much it is, such as ``"1,200 rows"``."""
+        ...
+
+    def keep(self, folder: Path) -> list[Path]:
+        """Return the files to read the data from again; what is in memory only is first written to ``folder``."""
+        ...
 
 
 class Examples(Protocol):
@@ -119,6 +143,11 @@ class Task(Protocol):
         """Divide the data, as :meth:`TaskSettings.learn` read them."""
         ...
 
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """The ``batch_size`` and the ``learning_rate`` to train with, if the user does not say."""
+        ...
+
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """How many optimiser steps to train, if the user does not say."""
         ...
@@ -127,16 +156,8 @@ class Task(Protocol):
         """What the report says (:class:`recurra.tasks.sections.Findings`) of the data, the score, each training."""
         ...
 
-    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
-        """Predict for new data."""
-        ...
-
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""
-        ...
-
-    def backtest(self, model: nn.ModuleList, data: Any, windows: int, stride: int | None = None) -> Scores:
-        """Score the model on the last ``windows`` of the data."""
         ...
 
     def restore_scores(self, values: Mapping[str, Any]) -> Scores:
@@ -148,10 +169,46 @@ class Task(Protocol):
         ...
 
 
-class TaskSettings(Protocol):
-    """The settings of a task, which know how to learn the rest from data."""
+@runtime_checkable
+class Predicts(Protocol):
+    """A task that answers data with a table."""
 
-    def learn(self, table: Table) -> tuple[Task, Any]:
+    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
+        """Predict for new data."""
+        ...
+
+
+@runtime_checkable
+class Backtests(Protocol):
+    """A task whose data have an end that can be taken for unseen."""
+
+    def backtest(self, model: nn.ModuleList, data: Any, windows: int, stride: int | None = None) -> Scores:
+        """Score the model on the last ``windows`` of the data."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A task that goes on with a text."""
+
+    def generate(self, model: nn.ModuleList, prompt: str, **options: Any) -> Any:
+        """Go on with ``prompt``; the options are the task's own."""
+        ...
+
+
+class TaskSettings(Protocol):
+    """The settings of a task, which know how to read data and to learn the rest from them."""
+
+    reads: ClassVar[str]
+    """The kinds of data, for people."""
+    many: ClassVar[bool]
+    """Whether several files may be given."""
+
+    def read(self, source: Any) -> Data:
+        """Read the training data; only what no task could use is refused here."""
+        ...
+
+    def learn(self, data: Any) -> tuple[Task, Any]:
         """Learn from the training data all that is not weights; also those data, as read."""
         ...
 

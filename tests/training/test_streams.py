@@ -53,7 +53,9 @@ def build():
 
 
 def options(**changes):
-    return TrainingOptions(**{"steps": 40, "batch_size": 4, "epoch_steps": 9, "threads": 1, **changes})
+    return TrainingOptions(
+        **{"steps": 40, "batch_size": 4, "learning_rate": 2e-3, "epoch_steps": 9, "threads": 1, **changes}
+    )
 
 
 def train(folder=None, examples=None, **changes):

@@ -48,18 +48,20 @@ class Feed(Protocol):
 
 
 def open_feed(examples: Examples | Streams, loss: Loss, options: TrainingOptions) -> Feed:
-    """The feed for the kind of data."""
-    return Carrying(examples, options) if isinstance(examples, Streams) else Shuffled(examples, loss, options)
+    """The feed for the kind of data; ``options`` are resolved."""
+    assert options.batch_size is not None
+    if isinstance(examples, Streams):
+        return Carrying(examples, StreamOrder(len(examples), options.batch_size, examples.chunk, options.seed))
+    return Shuffled(examples, Order(len(examples), options.batch_size, options.seed), loss)
 
 
 class Shuffled:
     """Examples in random order; no step knows of another."""
 
-    def __init__(self, examples: Examples, loss: Loss, options: TrainingOptions) -> None:
+    def __init__(self, examples: Examples, order: Order, loss: Loss) -> None:
         self.examples = examples
-        self._loss = loss
-        self._order = Order(len(examples), options.batch_size, options.seed)
-        self.steps_per_pass = self._order.steps_per_pass
+        self._order, self._loss = order, loss
+        self.steps_per_pass = order.steps_per_pass
 
     def index(self, step: int) -> Tensor:
         """Return the examples of a step: ``[B]`` int64."""
@@ -88,10 +90,10 @@ class Shuffled:
 class Carrying:
     """Chunks of streams in order, the state of each stream carried on from step to step, without its gradient."""
 
-    def __init__(self, examples: Streams, options: TrainingOptions) -> None:
+    def __init__(self, examples: Streams, order: StreamOrder) -> None:
         self.examples = examples
-        self._order = StreamOrder(len(examples), options.batch_size, examples.chunk, options.seed)
-        self.steps_per_pass = self._order.steps_per_pass
+        self._order = order
+        self.steps_per_pass = order.steps_per_pass
         self._state: State | None = None
 
     def index(self, step: int) -> Tensor:

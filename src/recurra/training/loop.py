@@ -59,7 +59,7 @@ def fit(
         model: with its first weights; build it under :func:`seeded` to have the same ones again.
         examples: cut by index, ``examples.batch(index)`` with ``[B]`` int64; or streams, read in order.
         loss: the mean loss of a batch, a scalar tensor; streams bring their own.
-        options: with ``steps`` resolved.
+        options: with ``steps``, ``batch_size`` and ``learning_rate`` resolved.
         validate: the score of the model on held-out data, lower is better; called in eval mode without gradients
             after every epoch. The weights of the best epoch are kept; without it, the last ones are.
         folder: where checkpoints and ``log.jsonl`` live. A run found there goes on exactly; a finished one is loaded
@@ -69,7 +69,7 @@ def fit(
         resume_hint: the command that goes on with this run, for the message after Ctrl-C or SIGTERM.
 
     Raises:
-        SettingsError: ``steps`` is not resolved, or ``patience`` is given without ``validate``.
+        SettingsError: an option is not resolved, or ``patience`` is given without ``validate``.
         DataError: there are no examples.
         TrainingError: a loss, gradient or score is not finite; the weights are those before that step.
         CheckpointError: ``folder`` holds a run with other options or another model, or one that is going on now.
@@ -84,7 +84,7 @@ def fit(
     ...     model = nn.Linear(20, 1)
     >>> def squared_error(model, windows):
     ...     return (model(windows[:, :-1]) - windows[:, -1:]).square().mean()
-    >>> trained = fit(model, Windows(), squared_error, TrainingOptions(steps=200, learning_rate=0.02))
+    >>> trained = fit(model, Windows(), squared_error, TrainingOptions(steps=200, batch_size=40, learning_rate=0.02))
     >>> trained.steps, trained.stopped, trained.best.loss < 0.01
     (200, 'finished', True)
     """
@@ -102,10 +102,9 @@ def fit(
 
 
 def _check(examples: Examples | Streams, options: TrainingOptions, validate: object, where: str) -> None:
-    if options.steps is None:
-        raise SettingsError(
-            f"{where}: TrainingOptions.steps", "the number of steps must be known here, got None. Set it."
-        )
+    for name in ("steps", "batch_size", "learning_rate"):
+        if getattr(options, name) is None:
+            raise SettingsError(f"{where}: TrainingOptions.{name}", "must be known here, got None. Set it.")
     if options.patience is not None and validate is None:
         raise SettingsError(
             f"{where}: TrainingOptions.patience",
