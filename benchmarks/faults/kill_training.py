@@ -72,6 +72,7 @@ def child(folder):
     options = TrainingOptions(
         steps=STEPS,
         batch_size=16,
+        learning_rate=2e-3,
         epoch_steps=20,
         average=0.98,
         threads=1,

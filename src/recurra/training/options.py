@@ -16,12 +16,16 @@ class TrainingOptions:
     steps: Annotated[
         int | None, Field(ge=1, description="optimiser steps in all; chosen from the data if not given")
     ] = None
-    batch_size: Annotated[int, Field(ge=1, description="examples per step")] = 128
+    batch_size: Annotated[
+        int | None, Field(ge=1, description="examples per step; chosen for the task if not given")
+    ] = None
     epoch_steps: Annotated[
         int | None, Field(ge=1, description="steps between two validations; default: one pass, at most 200")
     ] = None
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], Field(description="the optimiser")] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0, description="the highest learning rate")] = 2e-3
+    learning_rate: Annotated[
+        float | None, Field(gt=0, description="the highest learning rate; chosen for the task if not given")
+    ] = None
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD")] = 0.9
     schedule: Annotated[
         Literal["one-cycle", "cosine", "plateau", "constant"], Field(description="learning rate over the run")

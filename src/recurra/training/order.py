@@ -46,3 +46,36 @@ class Order:
             self._shuffled = torch.randperm(self.examples, generator=generator)
             self._pass = number
         return self._shuffled
+
+
+class StreamOrder:
+    """Which chunks of one long sequence make up the batch of a step, where state is carried from step to step.
+
+    A pass cuts the sequence into ``streams`` contiguous parts of equal length, which are read side by side, a chunk of
+    ``chunk`` places of each at every step. Each pass begins at another place, at random, so that the cuts fall between
+    other places; the fewer than ``streams + 1`` chunks that are left at both ends are passed over until then. A
+    sequence too short for that many streams is cut into fewer.
+
+    >>> order = StreamOrder(places=40, streams=2, chunk=5, seed=0)
+    >>> [order.batch(step).tolist() for step in range(order.steps_per_pass)]
+    [[8, 23], [13, 28], [18, 33]]
+    >>> [order.starts_anew(step) for step in range(4)]
+    [True, False, False, True]
+    """
+
+    def __init__(self, places: int, streams: int, chunk: int, seed: int) -> None:
+        self.chunk, self.seed = min(chunk, places), seed
+        self.streams = max(1, min(streams, places // (2 * self.chunk)))
+        self.steps_per_pass = max(1, (places - self.chunk) // (self.streams * self.chunk))
+        self._length = self.steps_per_pass * self.chunk  # places of a stream
+        self._slack = places - self.streams * self._length
+
+    def batch(self, step: int) -> Tensor:
+        """Return the place at which each stream's chunk begins, counted from 0: ``[B]`` int64."""
+        number, position = divmod(step, self.steps_per_pass)
+        first = mix(self.seed, "first place", number) % (self._slack + 1)
+        return first + position * self.chunk + self._length * torch.arange(self.streams)
+
+    def starts_anew(self, step: int) -> bool:
+        """Whether the chunks of this step do not go on where those before it ended."""
+        return step % self.steps_per_pass == 0

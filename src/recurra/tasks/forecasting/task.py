@@ -196,6 +196,11 @@ class ForecastingTask:
             notices=series.notices,
         )
 
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """Windows per step and the highest learning rate that do well on most series."""
+        return {"batch_size": 128, "learning_rate": 2e-3}
+
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over few windows, part of one over many."""
         return max(_FEWEST_STEPS, min(_PASSES * examples // batch_size, _MOST_STEPS))
