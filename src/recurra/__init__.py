@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
     from recurra.settings import Encoder as Encoder
+    from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
     from recurra.training.options import TrainingOptions as TrainingOptions
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Bundle": "recurra.bundle",
+    "Classification": "recurra.tasks.classification",
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
     "Reading": "recurra.data.columns",
@@ -36,6 +38,7 @@ _HOMES = {
 
 __all__ = [
     "Bundle",
+    "Classification",
     "Encoder",
     "Forecasting",
     "Reading",
