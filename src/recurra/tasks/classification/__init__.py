@@ -1,5 +1,5 @@
 """Classification of sequences: texts, signals, rows of images; also several labels, or a number, for each."""
 
-from recurra.tasks.classification.settings import Classification, ClassifierEncoder
+from recurra.tasks.classification.settings import Classification
 
-__all__ = ["Classification", "ClassifierEncoder"]
+__all__ = ["Classification"]

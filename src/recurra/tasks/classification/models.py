@@ -18,12 +18,14 @@ class SequenceClassifier(nn.Module):
         settings: of the task.
         symbols: V, the size of the vocabulary; None for sequences of numbers.
         features: D, the numbers of each step; None for symbols.
+        size: E, the numbers of a symbol's vector and of the front's outputs.
         outputs: R.
     """
 
-    def __init__(self, settings: Classification, symbols: int | None, features: int | None, outputs: int) -> None:
+    def __init__(
+        self, settings: Classification, symbols: int | None, features: int | None, size: int, outputs: int
+    ) -> None:
         super().__init__()
-        size = settings.embedding_size
         self.embedding = (
             None
             if symbols is None

@@ -23,14 +23,6 @@ Share = Annotated[float, Field(ge=0, le=0.5)]
 
 
 @settings
-class ClassifierEncoder(Encoder):
-    """The recurrent stack of a classifier: it reads in both directions, since all of a sequence is there."""
-
-    bidirectional: Annotated[bool, Field(description="read in both directions")] = True
-    dropout: Annotated[Probability, Field(description="dropout between layers and before the head")] = 0.5
-
-
-@settings
 class Classification:
     """A classifier of texts or of sequences of numbers; only where they are and what to predict must be given.
 
@@ -59,7 +51,10 @@ class Classification:
         Field(description="before the recurrent layers: nothing more, a linear layer, or a small convolution (CNN)"),
     ] = "auto"
     stride: Annotated[int, Field(ge=1, description="convolution: one step is left of this many")] = 1
-    embedding_size: Annotated[int, Field(ge=1, description="numbers per symbol, and outputs of the front")] = 100
+    embedding_size: Annotated[
+        int | None,
+        Field(ge=1, description="numbers per symbol, and outputs of the front; default: 100, or the vectors'"),
+    ] = None
     embedding_dropout: Annotated[Probability, Field(description="share of the embedding's features left out")] = 0.3
     symbol_dropout: Annotated[Probability, Field(description="share of symbols made unknown in training")] = 0.1
     vectors: Annotated[
@@ -79,8 +74,8 @@ class Classification:
     refit: Annotated[
         bool | None, Field(description="train once more on all rows after the score; default: if they are few")
     ] = None
-    tokens: Tokens = Field(default_factory=Tokens)
-    encoder: ClassifierEncoder = Field(default_factory=ClassifierEncoder)
+    tokens: Tokens = Field(default_factory=lambda: Tokens(min_count=2))
+    encoder: Encoder = Field(default_factory=lambda: Encoder(bidirectional=True, dropout=0.5))
     repairs: Repairs = Field(default_factory=Repairs)
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from recurra.data.sample_checks import empty, repair
 from recurra.data.samples import Samples
-from recurra.data.vocabulary import Vocabulary
-from recurra.errors import DataError
+from recurra.data.vectors import Vectors, read_vectors
+from recurra.data.vocabulary import FIRST, Vocabulary
+from recurra.errors import DataError, SettingsError
 from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
 from recurra.tasks.classification.answers import (
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from recurra.tasks.sections import Findings
 
 _CHUNK = 256  # samples predicted at once
+_EMBEDDING = 100
+_VECTORS = "words start from the vectors of"
 _FEW = 5000  # samples up to which a held-out part is worth a second training
 
 
@@ -65,8 +68,12 @@ class ClassificationTask:
     """Of numbers; None for texts."""
     features: tuple[str, ...]
     """[D] their names."""
+    embedding_size: int
+    """E, of a symbol's vector and of the front's outputs."""
     samples: int
     """How many there were to learn from."""
+    vectors: Vectors = field(default_factory=dict, compare=False)
+    """Of words, to start from; they end up in the weights."""
 
     @classmethod
     def learn(cls, settings: Classification, data: Source) -> tuple[ClassificationTask, Divided]:
@@ -76,12 +83,17 @@ class ClassificationTask:
         samples = require_frequent(samples, settings.repairs.skip_rare)
         answers = _learn_answers(settings, samples)
         divided = divide(samples, settings.validation, settings.test, settings.split_seed)
-        vocabulary, scale = None, None
+        vocabulary, scale, size = None, None, settings.embedding_size
+        vectors: Vectors = {}
         if samples.texts is not None:
             vocabulary = Vocabulary.learn((samples.texts[i] for i in divided.training), settings.tokens)
+            if settings.vectors is not None:
+                size, vectors = _read_vectors(settings, vocabulary)
+                samples = samples.noticing(f"{len(vectors):,} of {len(vocabulary):,} {_VECTORS} {settings.vectors}")
         if samples.numbers is not None:
             scale = Scale.learn(samples.numbers.take(divided.training))
-        return cls(settings, answers, vocabulary, scale, samples.features, len(samples)), divided
+        task = cls(settings, answers, vocabulary, scale, samples.features, size or _EMBEDDING, len(samples), vectors)
+        return task, replace(divided, samples=samples)
 
     def to_dict(self) -> dict[str, Any]:
         """All of the task as plain JSON values."""
@@ -91,6 +103,7 @@ class ClassificationTask:
             "vocabulary": None if self.vocabulary is None else self.vocabulary.to_dict(),
             "scale": None if self.scale is None else {"mean": self.scale.mean, "spread": self.scale.spread},
             "features": list(self.features),
+            "embedding_size": self.embedding_size,
             "samples": self.samples,
         }
 
@@ -104,6 +117,7 @@ class ClassificationTask:
             vocabulary=None if vocabulary is None else Vocabulary.from_dict(vocabulary),
             scale=None if scale is None else Scale(*(tuple(map(float, scale[k])) for k in ("mean", "spread"))),
             features=tuple(str(name) for name in values["features"]),
+            embedding_size=int(values["embedding_size"]),
             samples=int(values["samples"]),
         )
 
@@ -134,10 +148,20 @@ class ClassificationTask:
         symbols = None if self.vocabulary is None else len(self.vocabulary)
         features = None if self.vocabulary is not None else len(self.features)
         members = [
-            SequenceClassifier(self.settings, symbols, features, self.answers.size)
+            SequenceClassifier(self.settings, symbols, features, self.embedding_size, self.answers.size)
             for _ in range(self.settings.members)
         ]
+        for member in members:
+            self._set_vectors(member)
         return nn.ModuleList(members)
+
+    @torch.no_grad()
+    def _set_vectors(self, member: SequenceClassifier) -> None:
+        """Give the words that have a vector theirs."""
+        for word, vector in self.vectors.items():
+            assert self.vocabulary is not None
+            assert member.embedding is not None
+            member.embedding.table.weight[int(self.vocabulary.encode(word)[0])] = torch.from_numpy(vector)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss of a batch, a scalar."""
@@ -256,6 +280,23 @@ class ClassificationTask:
 def _chunks(examples: Examples) -> list[Tensor]:
     """All samples by length, so that little is padded."""
     return list(torch.split(torch.argsort(examples.lengths, stable=True), _CHUNK))
+
+
+def _read_vectors(settings: Classification, vocabulary: Vocabulary) -> tuple[int, Vectors]:
+    """The size and the vectors of known words; both must fit the settings."""
+    assert settings.vectors is not None
+    if vocabulary.tokens.unit != "word":
+        raise SettingsError(
+            "Classification.vectors", f"needs unit = 'word', got {vocabulary.tokens.unit!r}. Change one of them."
+        )
+    words = [vocabulary.symbol(number) for number in range(FIRST, len(vocabulary))]
+    size, vectors = read_vectors(settings.vectors, words)
+    if settings.embedding_size not in (None, size):
+        raise SettingsError(
+            "Classification.embedding_size",
+            f"must be {size}, that of the vectors, got {settings.embedding_size}. Leave it out.",
+        )
+    return size, vectors
 
 
 def _learn_answers(settings: Classification, samples: Samples) -> OneClass | SeveralLabels | Number:
