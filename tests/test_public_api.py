@@ -12,6 +12,8 @@ NAMES = {
     "Forecasting",
     "Reading",
     "RecurraError",
+    "Repairs",
+    "Tokens",
     "TrainingOptions",
     "__version__",
     "load",

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from recurra.bundle import Bundle as Bundle
     from recurra.bundle import load as load
     from recurra.data.columns import Reading as Reading
+    from recurra.data.repairs import Repairs as Repairs
+    from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
@@ -29,7 +31,9 @@ _HOMES = {
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
     "Reading": "recurra.data.columns",
+    "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
+    "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
     "resume": "recurra.pipeline",
@@ -43,6 +47,8 @@ __all__ = [
     "Forecasting",
     "Reading",
     "RecurraError",
+    "Repairs",
+    "Tokens",
     "TrainingOptions",
     "__version__",
     "load",
