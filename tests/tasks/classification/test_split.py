@@ -70,7 +70,7 @@ def test_a_label_that_comes_once_is_refused_or_counted():
     assert "'sapm' comes once. Did you mean 'spam'?" in str(error.value)
     kept = require_frequent(some, skip=True)
     assert len(kept) == 4
-    assert kept.notices == ("1 rows left out whose label comes once: 'sapm'",)
+    assert kept.notices == ("1 row left out whose label comes once: 'sapm'",)
     with pytest.raises(DataError, match="every label comes once only"):
         require_frequent(samples(["a", "b"]), skip=True)
 
