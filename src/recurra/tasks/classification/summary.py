@@ -80,13 +80,9 @@ def calibration_text(scores: Scores) -> str:
     """Say whether the probabilities mean what they say."""
     mean = sum(one.confidence * one.count for one in scores.calibration) / scores.samples
     right = scores.model["accuracy"]
-    how = (
-        "too sure of itself"
-        if mean > right + _CLOSE
-        else "less sure than it could be"
-        if mean < right - _CLOSE
-        else None
-    )
+    how = None
+    if abs(mean - right) > _CLOSE:
+        how = "too sure of itself" if mean > right else "less sure than it could be"
     said = f"Its probabilities say {percent_text(mean)} on average, {percent_text(right)} are right"
     return f"{said}: it is {how}." if how else f"{said}."
 
