@@ -252,7 +252,7 @@ def test_data_of_another_kind_than_the_model_learned():
         ({"text": "a", "sequence": "b"}, "goes not with text"),
         ({"label": "a", "target": "b"}, "goes not with label"),
         ({"target": "a", "multi_label": True}, "goes not with target"),
-        ({"stride": 2}, "needs front = 'convolution'"),
+        ({"stride": 2, "text": "a"}, "needs front = 'convolution'"),
         ({"vectors": "v.txt"}, "needs text"),
         ({"test": 0.7}, "less than or equal to 0.5"),
     ],

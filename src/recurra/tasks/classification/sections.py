@@ -166,13 +166,15 @@ def _data(task: ClassificationTask, divided: Divided) -> Section:
     unit = "steps" if task.vocabulary is None else f"{task.vocabulary.tokens.unit}s"
     lengths = examples.inputs.lengths
     middle = int(np.median(lengths))
-    text = f"{len(samples):,} rows of {lengths.min():,} to {lengths.max():,} {unit}, half of them up to {middle:,}."
+    alike = lengths.min() == lengths.max()
+    spread = f"{middle:,}" if alike else f"{lengths.min():,} to {lengths.max():,}"
+    text = f"{len(samples):,} rows of {spread} {unit}" + ("." if alike else f", half of them up to {middle:,}.")
     if task.vocabulary is not None:
         unknown = _unknown_share(task, samples.take(divided.test if len(divided.test) else divided.validation))
         text += f" The vocabulary has {len(task.vocabulary):,} {unit}."
         text += "" if unknown is None else f" {percent_text(unknown)} of those held out are not in it."
     text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in samples.notices)
-    figures = [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
+    figures = [] if alike else [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
     if isinstance(task.answers, OneClass):
         counts = np.bincount(np.asarray(examples.target), minlength=task.answers.size)
         figures.append(Picture(count_figure(counts, task.answers.classes.names), "Rows of each class"))
