@@ -95,11 +95,13 @@ def test_long_form_with_a_label_per_sequence(tmp_path):
     assert np.mean([told[row["id"]] == row["move"] for row in rows]) > 0.9
 
 
-def test_several_labels_of_a_row():
+def test_several_labels_of_a_row(tmp_path):
     frame = texts(120).with_columns(
         kinds=pl.when(pl.col("text").str.contains("story")).then(pl.col("kind") + ";tale").otherwise("kind")
     )
-    bundle = recurra.train(classification(text="text", label="kinds", multi_label=True), frame, options=FEW)
+    settings = classification(text="text", label="kinds", multi_label=True)
+    bundle = recurra.train(settings, frame, out=tmp_path / "m", options=FEW)
+    assert "<h2>Labels</h2>" in (tmp_path / "m" / "report.html").read_text()
     assert bundle.scores["kind"] == "labels"
     assert bundle.scores["model"]["micro_f1"] > bundle.scores["naive"]["micro_f1"]
     predicted = bundle.predict(["good story", "bad film"])
@@ -107,10 +109,11 @@ def test_several_labels_of_a_row():
     assert "micro F1" in bundle.evaluate(frame).summary()
 
 
-def test_a_number_of_each_sequence():
+def test_a_number_of_each_sequence(tmp_path):
     data = signals(100)
     data["y"] = data["x"][:, :5, 0].mean(axis=1) * 10 + 50
-    bundle = recurra.train(classification(target="y", pooling="mean"), data, options=FEW)
+    bundle = recurra.train(classification(target="y", pooling="mean"), data, out=tmp_path / "m", options=FEW)
+    assert "<h2>Predictions</h2>" in (tmp_path / "m" / "report.html").read_text()
     assert bundle.scores["kind"] == "number"
     assert bundle.scores["model"]["mae"] < 0.5 * bundle.scores["naive"]["mae"]
     said = bundle.predict(data)

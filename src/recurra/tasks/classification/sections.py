@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from recurra.data.samples import Samples
 from recurra.task import Scored
 from recurra.tasks.classification.answers import Number, OneClass
+from recurra.tasks.classification.examples import unknown_share
 from recurra.tasks.classification.explanation import weigh_words
 from recurra.tasks.classification.figures import (
     calibration_figure,
@@ -138,7 +140,7 @@ def _list(
             shown = said.samples.texts[number][:_LONGEST]
             passages.append(Passage(head, weigh_words(model, task.vocabulary, shown, int(said.best[number]))))
         if passages:
-            text += " Words in blue speak for what the model says, words in orange against it (gradient times input)."
+            text += " Words in blue speak for what the model says, words in orange against it (integrated gradients)."
         return Section(title, text, passages=tuple(passages))
     rows = tuple(tuple(head.split(": ", 1)) for head in heads)
     figures: tuple[Picture, ...] = ()
@@ -181,8 +183,5 @@ def _data(task: ClassificationTask, divided: Divided) -> Section:
     return Section("Data", text, tuple(figures))
 
 
-def _unknown_share(task: ClassificationTask, held_out: object) -> float | None:
-    from recurra.tasks.classification.examples import unknown_share
-
-    examples = task.encode(held_out, answered=False) if len(held_out) else None  # type: ignore[arg-type]
-    return None if examples is None else unknown_share(examples.inputs)
+def _unknown_share(task: ClassificationTask, held_out: Samples) -> float | None:
+    return unknown_share(task.encode(held_out, answered=False).inputs) if len(held_out) else None
