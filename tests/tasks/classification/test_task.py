@@ -89,7 +89,7 @@ def test_long_form_with_a_label_per_sequence(tmp_path):
     settings = classification(sequence="id", time="t", label="move")
     bundle = recurra.train(settings, tmp_path / "moves.csv", options=FEW)
     assert bundle.task.features == ("u", "v")
-    predicted = bundle.predict(frame.drop("move"))
+    predicted = bundle.predict(frame.select("v", "t", "id", "u", pl.lit(3.0).alias("weight")))  # other columns, too
     assert predicted.columns[:3] == ["id", "move", "probability"]
     told = dict(zip(predicted["id"], predicted["move"], strict=True))
     assert np.mean([told[row["id"]] == row["move"] for row in rows]) > 0.9

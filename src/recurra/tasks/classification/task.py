@@ -125,7 +125,10 @@ class ClassificationTask:
 
     def read(self, data: Any, answered: bool) -> Samples:
         """The samples of new data, which must have the features that were learned."""
-        samples = read_samples(read_source(data, self.settings), self.settings, answered)
+        settings = self.settings
+        if settings.sequence is not None:  # new data may have other columns, too
+            settings = replace(settings, features=self.features)
+        samples = read_samples(read_source(data, settings), settings, answered)
         if (samples.texts is None) != (self.vocabulary is None) or len(samples.features) != len(self.features):
             wanted = "texts" if self.vocabulary is not None else f"{len(self.features)} features at each step"
             came = "texts" if samples.texts is not None else f"{len(samples.features)} features"
