@@ -24,7 +24,7 @@ from recurra.tasks.classification.figures import (
 )
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.scores import Scores
-from recurra.tasks.classification.split import Divided
+from recurra.tasks.classification.split import Divided, repetitions
 from recurra.tasks.classification.summary import LOWER_IS_BETTER, METRICS, calibration_text, tone, verdict
 from recurra.tasks.figures import EpochLine, training_section
 from recurra.tasks.sections import Findings, Passage, Picture, Section, Table
@@ -175,7 +175,8 @@ def _data(task: ClassificationTask, divided: Divided) -> Section:
         unknown = _unknown_share(task, samples.take(divided.test if len(divided.test) else divided.validation))
         text += f" The vocabulary has {len(task.vocabulary):,} {unit}."
         text += "" if unknown is None else f" {percent_text(unknown)} of those held out are not in it."
-    text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in samples.notices)
+    notices = (*samples.notices, *repetitions(divided))
+    text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in notices)
     figures = [] if alike else [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
     if isinstance(task.answers, OneClass):
         counts = np.bincount(np.asarray(examples.target), minlength=task.answers.size)

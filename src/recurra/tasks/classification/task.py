@@ -35,7 +35,7 @@ from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.reading import Source, read_samples, read_source
 from recurra.tasks.classification.scores import Scores, restore_scores, score
 from recurra.tasks.classification.settings import Classification
-from recurra.tasks.classification.split import Divided, divide, require_frequent
+from recurra.tasks.classification.split import Divided, divide, repetitions, require_frequent
 
 if TYPE_CHECKING:
     from recurra.tasks.figures import EpochLine
@@ -183,7 +183,7 @@ class ClassificationTask:
             score=partial(self._score, samples=samples.take(divided.test)) if len(divided.test) else None,
             everything=self.encode(samples) if refit else None,
             description=self._describe(divided),
-            notices=samples.notices,
+            notices=(*samples.notices, *repetitions(divided)),
         )
 
     @property
