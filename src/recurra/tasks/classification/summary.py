@@ -89,9 +89,9 @@ def calibration_text(scores: Scores) -> str:
 
 
 def weakest(scores: Scores) -> list[ClassScore]:
-    """The classes with the lowest F1, where there are more than two."""
-    known = [one for one in scores.classes if one.f1 is not None and one.actual]
-    return sorted(known, key=lambda one: (one.f1, one.name))[:_WEAKEST] if len(scores.classes) > 2 else []
+    """The classes with the lowest F1, where there are more than two; none that is perfect."""
+    faulty = [one for one in scores.classes if one.f1 is not None and one.f1 < 1 and one.actual]
+    return sorted(faulty, key=lambda one: (one.f1, one.name))[:_WEAKEST] if len(scores.classes) > 2 else []
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
