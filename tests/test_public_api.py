@@ -7,10 +7,13 @@ import recurra
 
 NAMES = {
     "Bundle",
+    "Classification",
     "Encoder",
     "Forecasting",
     "Reading",
     "RecurraError",
+    "Repairs",
+    "Tokens",
     "TrainingOptions",
     "__version__",
     "load",

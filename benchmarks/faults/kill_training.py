@@ -52,6 +52,8 @@ def child(folder):
         def __len__(self):
             return len(self.values)
 
+        lengths = None
+
         def batch(self, index):
             return self.values[index]
 
@@ -72,6 +74,7 @@ def child(folder):
     options = TrainingOptions(
         steps=STEPS,
         batch_size=16,
+        learning_rate=2e-3,
         epoch_steps=20,
         average=0.98,
         threads=1,

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from recurra.bundle import Bundle as Bundle
     from recurra.bundle import load as load
     from recurra.data.columns import Reading as Reading
+    from recurra.data.repairs import Repairs as Repairs
+    from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
     from recurra.settings import Encoder as Encoder
+    from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
     from recurra.training.options import TrainingOptions as TrainingOptions
 
@@ -24,10 +27,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Bundle": "recurra.bundle",
+    "Classification": "recurra.tasks.classification",
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
     "Reading": "recurra.data.columns",
+    "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
+    "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
     "resume": "recurra.pipeline",
@@ -36,10 +42,13 @@ _HOMES = {
 
 __all__ = [
     "Bundle",
+    "Classification",
     "Encoder",
     "Forecasting",
     "Reading",
     "RecurraError",
+    "Repairs",
+    "Tokens",
     "TrainingOptions",
     "__version__",
     "load",

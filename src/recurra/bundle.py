@@ -26,10 +26,10 @@ import torch
 from torch import Tensor, nn
 
 from recurra.data.tables import Source, Table
-from recurra.errors import BundleError, RecurraError, nearest
+from recurra.errors import BundleError, RecurraError, SettingsError, nearest
 from recurra.files import write_atomically
 from recurra.settings import to_dict
-from recurra.task import Scores, Task
+from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
 
@@ -67,9 +67,11 @@ class Bundle:
             DataError: the data lack what the model needs.
         """
         self.model.eval()
+        if not isinstance(self.task, Predicts):
+            raise self._cannot("predict")
         return _like(self.task.predict(self.model, data), data)
 
-    def evaluate(self, data: Source) -> Scores:
+    def evaluate(self, data: Any) -> Scores:
         """Score the model on all of ``data``, which it must not have been trained on."""
         self.model.eval()
         return self.task.evaluate(self.model, data)
@@ -77,7 +79,21 @@ class Bundle:
     def backtest(self, data: Source, windows: int, stride: int | None = None) -> Scores:
         """Score the model on the last ``windows`` windows of each series, ``stride`` steps apart."""
         self.model.eval()
+        if not isinstance(self.task, Backtests):
+            raise self._cannot("be backtested")
         return self.task.backtest(self.model, data, windows, stride)
+
+    def generate(self, prompt: str = "", **options: Any) -> Any:
+        """Go on with a text; the options and what is returned are those of the task's own ``generate``."""
+        self.model.eval()
+        if not isinstance(self.task, Generates):
+            raise self._cannot("generate")
+        return self.task.generate(self.model, prompt, **options)
+
+    def _cannot(self, verb: str) -> SettingsError:
+        return SettingsError(
+            "bundle", f"a model that can {verb} is needed, this one is for {self.task.name}. Use another command."
+        )
 
     def save(self, folder: str | Path) -> None:
         """Write the bundle; ``bundle.json`` comes last, so that a bundle is whole or does not exist.
@@ -125,10 +141,10 @@ def load(folder: str | Path) -> Bundle:
     return Bundle(task, model.eval(), manifest["scores"], manifest["provenance"])
 
 
-def describe_origin(table: Table, options: TrainingOptions) -> dict[str, Any]:
-    """The provenance of a model that is trained now, in this process, on ``table``."""
+def describe_origin(data: Data, options: TrainingOptions) -> dict[str, Any]:
+    """The provenance of a model that is trained now, in this process, on ``data``."""
     return {
-        "data": {"source": table.source, "sha256": table.sha256, "rows": table.frame.height},
+        "data": {"source": data.source, "sha256": data.sha256, "size": data.size},
         "seed": options.seed,
         "training": to_dict(options),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -257,7 +273,7 @@ def _refuse_constant(name: str) -> None:
 
 def _like(frame: pl.DataFrame, data: Any) -> Any:
     """The frame in the kind of the caller's own."""
-    if isinstance(data, (str, Path, dict, Table, pl.DataFrame, pl.LazyFrame)):
+    if isinstance(data, (str, Path, dict, list, tuple, Table, pl.DataFrame, pl.LazyFrame)):
         return frame
     kind = nw.get_native_namespace(nw.from_native(data))
     return nw.from_native(frame).to_pandas() if kind.__name__ == "pandas" else nw.from_native(frame).to_arrow()

@@ -13,11 +13,10 @@ from torch import nn
 
 from recurra import settings as plain
 from recurra.bundle import MANIFEST, REPORT, WEIGHTS, Bundle, describe_origin, load
-from recurra.data.tables import Source, Table, read_table, write_table
 from recurra.errors import CheckpointError, SettingsError
 from recurra.files import write_atomically
 from recurra.report import Report, write_report
-from recurra.task import Examples, Scored, Split, Task, TaskSettings
+from recurra.task import Data, Examples, Scored, Split, Streams, Task, TaskSettings
 from recurra.tasks import TASKS
 from recurra.training.loop import Trained, fit, seeded
 from recurra.training.options import TrainingOptions
@@ -30,7 +29,7 @@ _RUN_FORMAT = 1
 
 def train(
     task: TaskSettings,
-    data: Source,
+    data: Any,
     *,
     out: str | Path | None = None,
     overwrite: bool = False,
@@ -41,7 +40,8 @@ def train(
 
     Args:
         task: the settings of the task, such as :class:`recurra.Forecasting`.
-        data: a file (CSV, Parquet, JSON lines) or a pandas, polars or pyarrow frame.
+        data: what the task reads: for a table a file (CSV, Parquet, JSON lines) or a pandas, polars or pyarrow frame,
+            for text one or more files.
         out: the folder of the bundle and its report; while it is trained, ``out/run`` holds checkpoints and the log.
             None keeps all in memory.
         overwrite: replace what a training left in ``out``, once the data and the settings have been accepted.
@@ -64,8 +64,7 @@ def train(
     folder = None if out is None else Path(out)
     if folder is not None and not overwrite:
         _require_free(folder)
-    table = read_table(data)
-    run = _Run.begin(task, table, options or TrainingOptions(), folder)
+    run = _Run.begin(task, task.read(data), options or TrainingOptions(), folder)
     return run.go(progress or Silent())
 
 
@@ -88,9 +87,9 @@ class _Run:
 
     settings: TaskSettings
     task: Task
-    table: Table
-    data: Any
-    """What the task read from the table."""
+    data: Data
+    learned_from: Any
+    """What the task made of the data."""
     split: Split
     options: TrainingOptions
     origin: Mapping[str, Any]
@@ -98,54 +97,49 @@ class _Run:
     folder: Path | None
 
     @classmethod
-    def begin(cls, settings: TaskSettings, table: Table, options: TrainingOptions, folder: Path | None) -> _Run:
+    def begin(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
         """Learn from the data; only when all of it is right, write down what to train."""
-        run = cls._of(settings, table, options, folder)
+        run = cls._of(settings, data, options, folder)
         if folder is not None:
             _clear(folder)
-            data = Path(table.source)
-            if not data.is_file():  # a frame: keep a copy, or the run could not be resumed
-                data = folder / RUN / "data.parquet"
-                data.parent.mkdir(parents=True)
-                write_table(table.frame, data)
-            _write_json(folder / RUN / "run.json", run._describe(data))
+            _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN)))
         return run
 
     @classmethod
-    def _of(cls, settings: TaskSettings, table: Table, options: TrainingOptions, folder: Path | None) -> _Run:
-        task, read = settings.learn(table)
-        split = task.split(read)
-        steps = options.steps or task.choose_steps(len(split.training), options.batch_size)
-        options = replace(options, steps=steps)
-        return cls(settings, task, table, read, split, options, describe_origin(table, options), folder)
+    def _of(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
+        task, learned_from = settings.learn(data)
+        split = task.split(learned_from)
+        options = _fill(options, task, len(split.training))
+        return cls(settings, task, data, learned_from, split, options, describe_origin(data, options), folder)
 
     @classmethod
     def found(cls, folder: Path) -> _Run:
         """The run that a folder holds."""
         values = _read_run(folder)
-        path = Path(values["data"])
-        if not path.is_file():
-            raise CheckpointError(str(folder), f"its data must still be at {path}, nothing is there. Put it back.")
-        table = read_table(path)
-        is_copy = path.parent == folder / RUN
-        if table.sha256 != values["sha256"] and not is_copy:
+        paths = [Path(path) for path in values["data"]]
+        for path in paths:
+            if not path.is_file():
+                raise CheckpointError(str(folder), f"its data must still be at {path}, nothing is there. Put it back.")
+        settings: TaskSettings = plain.from_dict(TASKS[values["task"]], values["settings"])
+        data = settings.read(paths if settings.many else paths[0])
+        is_copy = paths[0].parent == (folder / RUN).resolve()
+        if data.sha256 != values["sha256"] and not is_copy:
             raise CheckpointError(
                 str(folder),
-                f"its data {path} must be as they were (SHA-256 {values['sha256'][:12]}…), they have changed "
-                f"({table.sha256[:12]}…). Put the old file back, or train anew.",
+                f"its data {data.source} must be as they were (SHA-256 {values['sha256'][:12]}…), they have changed "
+                f"({data.sha256[:12]}…). Put the old file back, or train anew.",
             )
-        settings = plain.from_dict(TASKS[values["task"]], values["settings"])
         options = plain.from_dict(TrainingOptions, values["training"])
-        return cls._of(settings, table, options, folder)
+        return cls._of(settings, data, options, folder)
 
-    def _describe(self, data: Path) -> dict[str, Any]:
+    def _describe(self, files: list[Path]) -> dict[str, Any]:
         return {
             "format": _RUN_FORMAT,
             "task": self.task.name,
             "settings": plain.to_dict(self.settings),
             "training": plain.to_dict(self.options),
-            "data": str(data.resolve()),
-            "sha256": self.table.sha256,
+            "data": [str(file.resolve()) for file in files],
+            "sha256": self.data.sha256,
         }
 
     def go(self, progress: Progress) -> Bundle:
@@ -168,7 +162,9 @@ class _Run:
             self._save(bundle, scored, history)
         return bundle
 
-    def _train(self, examples: Examples, stage: str, progress: Progress) -> tuple[nn.ModuleList, list[Trained]]:
+    def _train(
+        self, examples: Examples | Streams, stage: str, progress: Progress
+    ) -> tuple[nn.ModuleList, list[Trained]]:
         """Train every member; ``stage`` names their folders."""
         with seeded(mix(self.options.seed, "weights")):
             model = self.task.build_model()
@@ -196,9 +192,9 @@ class _Run:
         shutil.rmtree(self.folder / RUN)
 
     def _report(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> Report:
-        findings = self.task.findings(self.data, scored, [one.history for one in trained])
+        findings = self.task.findings(self.learned_from, scored, [one.history for one in trained])
         return Report(
-            title=f"{self.task.name.capitalize()}: {Path(self.table.source).name}",
+            title=f"{self.task.name.capitalize()}: {Path(self.data.source).name}",
             subtitle=". ".join((self.split.description, *self.split.notices)),
             headline=findings.headline,
             tone=findings.tone,
@@ -209,11 +205,19 @@ class _Run:
         )
 
 
+def _fill(options: TrainingOptions, task: Task, examples: int) -> TrainingOptions:
+    """The options, with the task's choice for those that the user left open."""
+    open_ones = {name: value for name, value in task.training_defaults.items() if getattr(options, name) is None}
+    options = replace(options, **open_ones)
+    assert options.batch_size is not None
+    return replace(options, steps=options.steps or task.choose_steps(examples, options.batch_size))
+
+
 def _title(stage: str, number: int, members: int, twice: bool) -> str:
     of = f" member {number} of {members}" if members > 1 else ""
     if not twice:
         return f"training{of}"
-    return f"training{of} without the held-out end" if stage == "select" else f"training{of} on all of the data"
+    return f"training{of} without the held-out part" if stage == "select" else f"training{of} on all of the data"
 
 
 def _require_free(folder: Path) -> None:

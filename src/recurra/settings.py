@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, 
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 
 from recurra.errors import SettingsError, nearest
 
@@ -58,13 +60,27 @@ def to_dict(value: Any) -> dict[str, Any]:
 
 
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`."""
+    """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`.
+
+    What is not given of settings within them is as in ``kind``'s own default.
+    """
     arguments = dict(values)
     declared: Any
     for name, declared in get_type_hints(kind).items():
         if isinstance(arguments.get(name), Mapping) and dataclasses.is_dataclass(declared):
-            arguments[name] = from_dict(cast(type[Any], declared), arguments[name])
+            default = default_of(kind, name)
+            given = {**(to_dict(default) if default is not None else {}), **arguments[name]}
+            arguments[name] = from_dict(cast(type[Any], declared), given)
     return kind(**arguments)
+
+
+def default_of(kind: type, name: str) -> Any:
+    """The value of a setting that is not given; None for one that must be."""
+    field = next(field for field in dataclasses.fields(kind) if field.name == name)
+    default: Any = field.default
+    if isinstance(default, FieldInfo):
+        default = default.get_default(call_default_factory=True, validated_data={})
+    return None if default in (dataclasses.MISSING, PydanticUndefined) else default
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -88,7 +104,7 @@ class Encoder:
     hidden_size: Annotated[int, Field(ge=1, description="hidden units H of each layer")] = 128
     layers: Annotated[int, Field(ge=1, description="recurrent layers L, one upon the other")] = 1
     dropout: Annotated[Probability, Field(description="dropout between layers and before the head")] = 0.0
-    bidirectional: Annotated[bool, Field(description="read the context in both directions")] = False
+    bidirectional: Annotated[bool, Field(description="read in both directions")] = False
     peephole: Annotated[Literal["diagonal", "full"] | None, Field(description="LSTM: gates see the cell")] = None
     candidate: Annotated[Literal["cell"] | None, Field(description="LSTM: the candidate sees only the cell")] = None
     coupled: Annotated[bool, Field(description="LSTM: forget gate = 1 - input gate")] = False

@@ -8,17 +8,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
     from torch import Tensor, nn
 
-    from recurra.data.tables import Table
+    from recurra.types import State
+
+
+class Data(Protocol):
+    """A user's data as they were read, before anything is learned from them."""
+
+    @property
+    def source(self) -> str:
+        """Where they come from, for people: a path, or what else they are."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes of the file, or of the contents."""
+        ...
+
+    @property
+    def size(self) -> str:
+        """How much it is, such as ``"1,200 rows"``."""
+        ...
+
+    def keep(self, folder: Path) -> list[Path]:
+        """Return the files to read the data from again; what is in memory only is first written to ``folder``."""
+        ...
 
 
 class Examples(Protocol):
     """Training examples that are cut from tensors by index, never collated one by one."""
+
+    @property
+    def lengths(self) -> Tensor | None:
+        """[N] int64 the steps of each, so that batches can be made of like ones; None where they are alike."""
+        ...
 
     def __len__(self) -> int:
         """Count the examples."""
@@ -30,6 +60,36 @@ class Examples(Protocol):
 
     def name(self, index: int) -> str:
         """Name one example for people: its series and the rows of the user's data that it is made of."""
+        ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """One long sequence, learned from in chunks that follow one another, the model's state carried on between them.
+
+    It is read as several contiguous streams side by side (:class:`recurra.training.order.StreamOrder`). Gradients stop
+    at the borders of the chunks: truncated backpropagation through time.
+    """
+
+    @property
+    def chunk(self) -> int:
+        """How many places one chunk has."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the places of the sequence."""
+        ...
+
+    def batch(self, index: Tensor) -> Any:
+        """Cut the chunks that begin at the places ``index`` ``[B]`` (int64)."""
+        ...
+
+    def name(self, index: int) -> str:
+        """Name the chunk that begins at a place, for people."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any, state: State | None) -> tuple[Tensor, State]:
+        """Mean loss of a batch after the chunks that left ``state``, and the state after it; None at the very start."""
         ...
 
 
@@ -49,12 +109,12 @@ class Scores(Protocol):
 class Split:
     """A user's data, divided: what is learned from, what chooses the best weights, what the score is made on."""
 
-    training: Examples
+    training: Examples | Streams
     validate: Callable[[nn.Module], float] | None
     """The score of one member on held-out data, lower is better; None if nothing is held out for it."""
     score: Callable[[nn.ModuleList], Scored] | None
     """The final score, made once; None if nothing is held out for it."""
-    everything: Examples | None
+    everything: Examples | Streams | None
     """What to train on once more after the score; None to keep the model that was scored."""
     description: str
     """What was found in the data and chosen for them, in a sentence."""
@@ -88,6 +148,11 @@ class Task(Protocol):
         """Divide the data, as :meth:`TaskSettings.learn` read them."""
         ...
 
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """The ``batch_size`` and the ``learning_rate`` to train with, if the user does not say."""
+        ...
+
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """How many optimiser steps to train, if the user does not say."""
         ...
@@ -96,16 +161,8 @@ class Task(Protocol):
         """What the report says (:class:`recurra.tasks.sections.Findings`) of the data, the score, each training."""
         ...
 
-    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
-        """Predict for new data."""
-        ...
-
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""
-        ...
-
-    def backtest(self, model: nn.ModuleList, data: Any, windows: int, stride: int | None = None) -> Scores:
-        """Score the model on the last ``windows`` of the data."""
         ...
 
     def restore_scores(self, values: Mapping[str, Any]) -> Scores:
@@ -117,10 +174,46 @@ class Task(Protocol):
         ...
 
 
-class TaskSettings(Protocol):
-    """The settings of a task, which know how to learn the rest from data."""
+@runtime_checkable
+class Predicts(Protocol):
+    """A task that answers data with a table."""
 
-    def learn(self, table: Table) -> tuple[Task, Any]:
+    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
+        """Predict for new data."""
+        ...
+
+
+@runtime_checkable
+class Backtests(Protocol):
+    """A task whose data have an end that can be taken for unseen."""
+
+    def backtest(self, model: nn.ModuleList, data: Any, windows: int, stride: int | None = None) -> Scores:
+        """Score the model on the last ``windows`` of the data."""
+        ...
+
+
+@runtime_checkable
+class Generates(Protocol):
+    """A task that goes on with a text."""
+
+    def generate(self, model: nn.ModuleList, prompt: str, **options: Any) -> Any:
+        """Go on with ``prompt``; the options are the task's own."""
+        ...
+
+
+class TaskSettings(Protocol):
+    """The settings of a task, which know how to read data and to learn the rest from them."""
+
+    reads: ClassVar[str]
+    """The kinds of data, for people."""
+    many: ClassVar[bool]
+    """Whether several files may be given."""
+
+    def read(self, source: Any) -> Data:
+        """Read the training data; only what no task could use is refused here."""
+        ...
+
+    def learn(self, data: Any) -> tuple[Task, Any]:
         """Learn from the training data all that is not weights; also those data, as read."""
         ...
 

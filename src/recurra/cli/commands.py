@@ -27,7 +27,7 @@ train = typer.Typer(help="Train a model on your file; score it on what was held 
 app.add_typer(train, name="train", rich_help_panel="Train")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the bundle")]
-Data = Annotated[str, typer.Argument(metavar="DATA", help="CSV, TSV, Parquet or JSON lines")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="a file of the kind that the model was trained on")]
 Out = Annotated[Path, typer.Option("--out", help="folder for the bundle and its report", metavar="DIR")]
 Config = Annotated[
     Path | None, typer.Option("--config", help="settings file (TOML) with the same names", metavar="FILE")
@@ -58,7 +58,6 @@ def _add_training(name: str, settings: type[Any]) -> None:
     """Add ``recurra train NAME`` with the flags of the task's settings and of training."""
     flags = [*flags_of(settings, "task"), *flags_of(TrainingOptions, "training")]
 
-    @with_flags(flags)
     def command(data: Data, out: Out, config: Config = None, overwrite: Overwrite = False, **given: Any) -> None:
         values = gather(flags, given, config)
         task = from_dict(settings, values.get("task", {}))
@@ -69,8 +68,11 @@ def _add_training(name: str, settings: type[Any]) -> None:
         bundle = run(task, data, out=out, overwrite=overwrite, options=training, progress=progress_on())
         _tell(bundle, out, data)
 
+    kind: Any = list[str] if settings.many else str
+    metavar = "FILES..." if settings.many else "DATA"
+    command.__annotations__["data"] = Annotated[kind, typer.Argument(metavar=metavar, help=settings.reads)]
     summary = (settings.__doc__ or "").split("\n")[0]
-    train.command(name, help=summary)(command)
+    train.command(name, help=summary)(with_flags(flags)(command))
 
 
 for _name, _settings in TASKS.items():
@@ -144,7 +146,7 @@ def info(folder: Folder) -> None:
     weights = sum(weight.numel() for weight in bundle.model.parameters())
     typer.echo(f"{bundle.task.name}, {weights:,} weights in {len(bundle.model)} member(s)")
     typer.echo(f"trained {origin['date']} with recurra {origin['versions']['recurra']}, seed {origin['seed']}")
-    typer.echo(f"on {origin['data']['source']}, {origin['data']['rows']:,} rows, SHA-256 {origin['data']['sha256']}")
+    typer.echo(f"on {origin['data']['source']}, {origin['data']['size']}, SHA-256 {origin['data']['sha256']}")
     typer.echo(f"\n{_score_text(bundle)}")
 
 

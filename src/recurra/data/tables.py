@@ -77,6 +77,20 @@ class Table:
             raise DataError(self.where(column=name), f"there is no such column. {known}{hint}")
         return self.frame[name]
 
+    @property
+    def size(self) -> str:
+        """How much it is, for people."""
+        return f"{self.frame.height:,} row{'' if self.frame.height == 1 else 's'}"
+
+    def keep(self, folder: Path) -> list[Path]:
+        """Return the file to read again; a frame is first written to ``folder``, which is made if need be."""
+        if Path(self.source).is_file():
+            return [Path(self.source)]
+        folder.mkdir(parents=True, exist_ok=True)
+        copy = folder / "data.parquet"
+        write_table(self.frame, copy)
+        return [copy]
+
     def __len__(self) -> int:
         return self.frame.height
 

@@ -29,6 +29,14 @@ class Table:
     caption: str = ""
 
 
+@dataclass(frozen=True)
+class Passage:
+    """A text whose pieces speak for something (weight up to 1) or against it (down to -1)."""
+
+    title: str
+    pieces: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """A part of the report under one heading; empty parts are left out."""
@@ -38,6 +46,7 @@ class Section:
     """Paragraphs, an empty line between them."""
     figures: tuple[Picture, ...] = ()
     table: Table | None = None
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

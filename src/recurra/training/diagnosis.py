@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recurra.errors import TrainingError
-from recurra.task import Examples
+from recurra.task import Examples, Streams
 from recurra.training.options import TrainingOptions
 
 Loss = Callable[[nn.Module, Any], Tensor]
@@ -26,7 +26,7 @@ class Failure:
     """The step that was not taken: all that there is to look at."""
 
     model: nn.Module
-    examples: Examples
+    examples: Examples | Streams
     index: Tensor  # [B]
     loss: Loss
     value: float

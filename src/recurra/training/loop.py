@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from recurra.errors import DataError, SettingsError, TrainingError
 from recurra.settings import to_dict
-from recurra.task import Examples
+from recurra.task import Examples, Streams
 from recurra.training import optimizers
 from recurra.training.diagnosis import Failure, Loss, explain
+from recurra.training.feed import open_feed
 from recurra.training.history import Epoch, Trained
 from recurra.training.log import Log
 from recurra.training.options import TrainingOptions
-from recurra.training.order import Order
 from recurra.training.progress import Progress, Silent
 from recurra.training.randomness import mix, seeded
 from recurra.training.signals import Interrupted, StopRequest, stop_requests
@@ -43,7 +43,7 @@ _ANY_VALUE = {"threads", "checkpoint_steps", "log_steps"}  # may differ when a r
 
 def fit(
     model: nn.Module,
-    examples: Examples,
+    examples: Examples | Streams,
     loss: Loss,
     options: TrainingOptions,
     *,
@@ -57,9 +57,9 @@ def fit(
 
     Args:
         model: with its first weights; build it under :func:`seeded` to have the same ones again.
-        examples: cut by index, ``examples.batch(index)`` with ``[B]`` int64.
-        loss: the mean loss of a batch, a scalar tensor.
-        options: with ``steps`` resolved.
+        examples: cut by index, ``examples.batch(index)`` with ``[B]`` int64; or streams, read in order.
+        loss: the mean loss of a batch, a scalar tensor; streams bring their own.
+        options: with ``steps``, ``batch_size`` and ``learning_rate`` resolved.
         validate: the score of the model on held-out data, lower is better; called in eval mode without gradients
             after every epoch. The weights of the best epoch are kept; without it, the last ones are.
         folder: where checkpoints and ``log.jsonl`` live. A run found there goes on exactly; a finished one is loaded
@@ -69,7 +69,7 @@ def fit(
         resume_hint: the command that goes on with this run, for the message after Ctrl-C or SIGTERM.
 
     Raises:
-        SettingsError: ``steps`` is not resolved, or ``patience`` is given without ``validate``.
+        SettingsError: an option is not resolved, or ``patience`` is given without ``validate``.
         DataError: there are no examples.
         TrainingError: a loss, gradient or score is not finite; the weights are those before that step.
         CheckpointError: ``folder`` holds a run with other options or another model, or one that is going on now.
@@ -77,6 +77,7 @@ def fit(
 
     >>> series = torch.sin(torch.arange(60.0)).unfold(0, 21, 1)  # [40, 21]
     >>> class Windows:
+    ...     lengths = None  # all are equally long
     ...     def __len__(self): return len(series)
     ...     def batch(self, index): return series[index]
     ...     def name(self, index): return f"rows {index + 1} to {index + 21}"
@@ -84,7 +85,7 @@ def fit(
     ...     model = nn.Linear(20, 1)
     >>> def squared_error(model, windows):
     ...     return (model(windows[:, :-1]) - windows[:, -1:]).square().mean()
-    >>> trained = fit(model, Windows(), squared_error, TrainingOptions(steps=200, learning_rate=0.02))
+    >>> trained = fit(model, Windows(), squared_error, TrainingOptions(steps=200, batch_size=40, learning_rate=0.02))
     >>> trained.steps, trained.stopped, trained.best.loss < 0.01
     (200, 'finished', True)
     """
@@ -101,11 +102,10 @@ def fit(
         return run.go()
 
 
-def _check(examples: Examples, options: TrainingOptions, validate: object, where: str) -> None:
-    if options.steps is None:
-        raise SettingsError(
-            f"{where}: TrainingOptions.steps", "the number of steps must be known here, got None. Set it."
-        )
+def _check(examples: Examples | Streams, options: TrainingOptions, validate: object, where: str) -> None:
+    for name in ("steps", "batch_size", "learning_rate"):
+        if getattr(options, name) is None:
+            raise SettingsError(f"{where}: TrainingOptions.{name}", "must be known here, got None. Set it.")
     if options.patience is not None and validate is None:
         raise SettingsError(
             f"{where}: TrainingOptions.patience",
@@ -131,7 +131,7 @@ class _Run:
     """One run from its first or saved step to its end."""
 
     model: nn.Module
-    examples: Examples
+    examples: Examples | Streams
     loss: Loss
     options: TrainingOptions
     validate: Callable[[nn.Module], float] | None
@@ -144,13 +144,13 @@ class _Run:
     def __post_init__(self) -> None:
         assert self.options.steps is not None
         self.steps = self.options.steps
-        self.order = Order(len(self.examples), self.options.batch_size, self.options.seed)
-        self.epoch_steps = self.options.epoch_steps or min(self.order.steps_per_pass, _LONGEST_EPOCH)
+        self.feed = open_feed(self.examples, self.loss, self.options)
+        self.epoch_steps = self.options.epoch_steps or min(self.feed.steps_per_pass, _LONGEST_EPOCH)
         self.trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.matrices = optimizers.weights_of(self.model)
         self.optimizer = optimizers.build_optimizer(self.model, self.options)
         self.average = Average(self.model, self.options.average) if self.options.average else None
-        self.parts = Parts(self.model, self.optimizer, self.average, _device(self.model))
+        self.parts = Parts(self.model, self.optimizer, self.average, self.feed, _device(self.model))
         self.store = Store(self.folder, self.identity(), self.where) if self.folder else None
         self.started = time.perf_counter()
         self.state = self.store.restore(self.parts, self.progress.notice) if self.store else State()
@@ -171,13 +171,12 @@ class _Run:
 
     def take_step(self) -> None:
         step = self.state.step
-        index = self.order.batch(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.model, self.examples.batch(index))
+        loss = self.feed.loss(self.model, step)
         loss.backward()  # type: ignore[no-untyped-call]
         value, norm = loss.item(), optimizers.gradient_norm(self.trained)
         if not (math.isfinite(value) and math.isfinite(norm)):
-            self.fail(index, value, norm)
+            self.fail(value, norm)
         optimizers.clip(self.trained, norm, self.options.clip)
         optimizers.add_l1(self.matrices, self.options.l1)
         optimizers.set_rate(self.optimizer, optimizers.scheduled_rate(self.options, step, self.state.plateau))
@@ -256,9 +255,10 @@ class _Run:
         self.model.eval()
         return Trained(tuple(state.history), state.best, state.step, state.history[-1].seconds, state.stopped)
 
-    def fail(self, index: Tensor, value: float, norm: float) -> NoReturn:
-        step = self.state.step + 1
-        failure = Failure(self.model, self.examples, index, self.loss, value, norm, step, self.options)
+    def fail(self, value: float, norm: float) -> NoReturn:
+        step = self.state.step
+        index = self.feed.index(step)
+        failure = Failure(self.model, self.examples, index, self.feed.loss_alone, value, norm, step + 1, self.options)
         raise explain(failure, self.where, self.what_remains())
 
     def what_remains(self) -> str:
@@ -282,7 +282,7 @@ class _Run:
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on exactly."""
         options = {f"option {name}": value for name, value in to_dict(self.options).items() if name not in _ANY_VALUE}
-        return {**options, "examples": len(self.examples), "validation": self.validate is not None}
+        return {**options, **self.feed.identity(), "validation": self.validate is not None}
 
     def close(self) -> None:
         self.progress.stop()

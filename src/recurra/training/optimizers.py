@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from recurra.training.options import TrainingOptions
+from recurra.training.options import L2, TrainingOptions
 
 _PLATEAU_VALIDATIONS = 3  # without a gain, then the rate is halved
 
@@ -23,10 +23,11 @@ def build_optimizer(model: nn.Module, options: TrainingOptions) -> Optimizer:
     """Build torch's own optimiser over the trained parameters, in its fused form, which is the fastest one."""
     vectors = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim <= 1]
     groups = [
-        {"params": weights_of(model), "weight_decay": options.l2},
+        {"params": weights_of(model), "weight_decay": L2 if options.l2 is None else options.l2},
         {"params": vectors, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    assert options.learning_rate is not None
     rate, fused = options.learning_rate, _can_fuse(model)
     if options.optimizer == "sgd":
         return SGD(groups, lr=rate, momentum=options.momentum, fused=fused)
@@ -67,13 +68,14 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def scheduled_rate(options: TrainingOptions, step: int, plateau: Plateau) -> float:
-    """Return the learning rate of a step, counted from 0; ``options.steps`` is resolved.
+    """Return the learning rate of a step, counted from 0; ``options`` are resolved.
 
     one-cycle: a cosine rise from 1/25 of the highest rate over 30 % of the run, then a cosine fall to 1/250000
     (Smith 2018, the values of torch's ``OneCycleLR``). cosine: a fall from the highest rate to zero (Loshchilov 2017).
     plateau: halved after 3 validations without a gain.
     """
     assert options.steps is not None
+    assert options.learning_rate is not None
     if options.schedule == "one-cycle":
         return options.learning_rate * _one_cycle(step, options.steps)
     if options.schedule == "cosine":

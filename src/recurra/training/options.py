@@ -8,6 +8,9 @@ from pydantic import Field
 
 from recurra.settings import settings
 
+L2 = 1e-4
+"""Where neither the user nor the task says otherwise."""
+
 
 @settings
 class TrainingOptions:
@@ -16,19 +19,26 @@ class TrainingOptions:
     steps: Annotated[
         int | None, Field(ge=1, description="optimiser steps in all; chosen from the data if not given")
     ] = None
-    batch_size: Annotated[int, Field(ge=1, description="examples per step")] = 128
+    batch_size: Annotated[
+        int | None, Field(ge=1, description="examples per step; chosen for the task if not given")
+    ] = None
     epoch_steps: Annotated[
         int | None, Field(ge=1, description="steps between two validations; default: one pass, at most 200")
     ] = None
     optimizer: Annotated[Literal["adamw", "adam", "sgd"], Field(description="the optimiser")] = "adamw"
-    learning_rate: Annotated[float, Field(gt=0, description="the highest learning rate")] = 2e-3
+    learning_rate: Annotated[
+        float | None, Field(gt=0, description="the highest learning rate; chosen for the task if not given")
+    ] = None
     momentum: Annotated[float, Field(ge=0, lt=1, description="momentum of SGD")] = 0.9
     schedule: Annotated[
         Literal["one-cycle", "cosine", "plateau", "constant"], Field(description="learning rate over the run")
     ] = "one-cycle"
     clip: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; longer ones are cut")] = 1.0
     l1: Annotated[float, Field(ge=0, description="L1 penalty on the weights")] = 0.0
-    l2: Annotated[float, Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise")] = 1e-4
+    l2: Annotated[
+        float | None,
+        Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise; chosen if not given"),
+    ] = None
     average: Annotated[
         float, Field(ge=0, lt=1, description="decay of the moving average of the weights that is kept; 0 for none")
     ] = 0.0

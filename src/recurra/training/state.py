@@ -17,6 +17,7 @@ from recurra.errors import CheckpointError
 from recurra.files import alone_in
 from recurra.training import checkpoint as checkpoints
 from recurra.training.checkpoint import Checkpoint
+from recurra.training.feed import Feed
 from recurra.training.history import Epoch
 from recurra.training.optimizers import Plateau, optimizer_tensors, set_optimizer_tensors
 from recurra.training.randomness import random_states, set_random_states
@@ -46,11 +47,12 @@ class State:
 
 @dataclass
 class Parts:
-    """The tensors of a run: the model, what surrounds it, and the best weights so far."""
+    """The tensors of a run: the model, what surrounds it, what its data carry, and the best weights so far."""
 
     model: nn.Module
     optimizer: Optimizer
     average: Average | None
+    feed: Feed
     device: torch.device
     best: dict[str, Tensor] = field(default_factory=dict)
 
@@ -61,6 +63,7 @@ class Parts:
             "average": self.average.values if self.average else {},
             "best": self.best,
             "optimizer": optimizer_tensors(self.optimizer),
+            "carried": self.feed.tensors(),
             "random": random_states(self.device),
         }
         return {f"{group}/{name}": tensor for group, values in groups.items() for name, tensor in values.items()}
@@ -72,6 +75,7 @@ class Parts:
         if self.average:
             self.average.load(found.group("average"))
         set_optimizer_tensors(self.optimizer, found.group("optimizer"))
+        self.feed.load({name: value.to(self.device) for name, value in found.group("carried").items()})
         set_random_states(found.group("random"), self.device)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -13,7 +13,7 @@ from recurra.settings import Encoder, settings
 
 if TYPE_CHECKING:
     from recurra.data.series_set import SeriesSet
-    from recurra.data.tables import Table
+    from recurra.data.tables import Source, Table
     from recurra.tasks.forecasting.task import ForecastingTask
 
 
@@ -24,6 +24,9 @@ class Forecasting:
     >>> Forecasting(time="date", target="sales", horizon=14).target
     ('sales',)
     """
+
+    reads: ClassVar[str] = "CSV, TSV, Parquet or JSON lines"
+    many: ClassVar[bool] = False
 
     time: Annotated[str, Field(description="column of the time stamps")]
     target: Annotated[Names, Field(min_length=1, description="column to forecast; several are series of their own")]
@@ -111,6 +114,12 @@ class Forecasting:
             future=self.future,
             static=self.static,
         )
+
+    def read(self, source: Source) -> Table:
+        """The table of the training data."""
+        from recurra.data.tables import read_table  # polars is imported by what needs it only
+
+        return read_table(source)
 
     def learn(self, table: Table) -> tuple[ForecastingTask, SeriesSet]:
         """Learn frequency, covariates and sizes from the training data; also those data, read."""

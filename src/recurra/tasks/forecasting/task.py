@@ -196,6 +196,11 @@ class ForecastingTask:
             notices=series.notices,
         )
 
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """Windows per step and the highest learning rate that do well on most series."""
+        return {"batch_size": 128, "learning_rate": 2e-3}
+
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over few windows, part of one over many."""
         return max(_FEWEST_STEPS, min(_PASSES * examples // batch_size, _MOST_STEPS))
@@ -226,13 +231,14 @@ class ForecastingTask:
 
     def findings(self, series: SeriesSet, scored: Scored | None, histories: Sequence[Sequence[EpochLine]]) -> Findings:
         """What the report says about the data, the training and the score."""
-        from recurra.tasks.forecasting import sections  # matplotlib is imported by what draws only
+        from recurra.tasks.figures import training_section  # matplotlib is imported by what draws only
+        from recurra.tasks.forecasting import sections
         from recurra.tasks.sections import Findings
 
         found = Findings("Nothing was held out, so there is no score.", "neutral", (), ())
         if scored:
             found = sections.findings(series, *scored.details)
-        about = (sections.training_section(*histories), sections.data_section(series))
+        about = (training_section(*histories), sections.data_section(series))
         return replace(found, sections=(*found.sections, *about))
 
     def _describe(self, series: SeriesSet) -> str:

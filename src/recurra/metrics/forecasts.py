@@ -1,4 +1,4 @@
-"""Metrics of forecasts: pure functions of numpy arrays, the source in the docstring.
+"""Metrics of forecasts.
 
 Where ``actual`` is NaN (unknown) nothing is counted; a metric over nothing is NaN. A NaN in a forecast of a known
 value makes the metric NaN: what was not forecast has no score.

@@ -1,0 +1,20 @@
+"""Metrics: pure functions of numpy arrays, the source in the docstring."""
+
+from recurra.metrics.classes import accuracy, brier, calibration_error, confusion, f1_of_classes, log_loss
+from recurra.metrics.forecasts import coverage, has_scale, mae, mase, rmse, smape, weighted_quantile_loss
+
+__all__ = [
+    "accuracy",
+    "brier",
+    "calibration_error",
+    "confusion",
+    "coverage",
+    "f1_of_classes",
+    "has_scale",
+    "log_loss",
+    "mae",
+    "mase",
+    "rmse",
+    "smape",
+    "weighted_quantile_loss",
+]

@@ -1,0 +1,66 @@
+"""The classifier: what reads symbols or numbers, a recurrent stack, one vector of all steps, and the raw answer."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from recurra.data.vocabulary import Vocabulary
+from recurra.nn import build_encoder
+from recurra.nn.front import Convolution, SymbolEmbedding
+from recurra.nn.pooling import Pooling
+from recurra.tasks.classification.examples import Batch
+from recurra.tasks.classification.settings import Classification
+
+_LEFT_OUT, _LEFT_OUT_SMALL = 0.3, 0.1  # of words, and of characters, bytes, subwords, of which no few say much
+
+
+class SequenceClassifier(nn.Module):
+    """Embedding or numbers ▶ front ▶ recurrent stack ▶ pooling ▶ R raw outputs.
+
+    Args:
+        settings: of the task.
+        reads: the vocabulary of texts, or D, the numbers of each step.
+        size: E, the numbers of a symbol's vector and of the front's outputs.
+        outputs: R.
+    """
+
+    def __init__(self, settings: Classification, reads: Vocabulary | int, size: int, outputs: int) -> None:
+        super().__init__()
+        self.embedding = None if isinstance(reads, int) else _embedding(settings, reads, size)
+        width = reads if isinstance(reads, int) else size
+        front = settings.front
+        if front == "auto":  # neighbouring steps of a signal say little alone; words do
+            front = "convolution" if isinstance(reads, int) else "direct"
+        self.linear = nn.Linear(width, size) if front == "linear" else None
+        self.convolution = Convolution(width, size, settings.stride) if front == "convolution" else None
+        self.encoder = build_encoder(settings.encoder, width if front == "direct" else size)
+        self.pooling = Pooling(settings.pooling, self.encoder.output_size)
+        self.dropout = nn.Dropout(settings.encoder.dropout)
+        self.output = nn.Linear(self.encoder.output_size, outputs)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, R] raw outputs."""
+        return self.read(self.embed(batch.values), batch.lengths)[0]
+
+    def embed(self, values: Tensor) -> Tensor:
+        """``[B, T, ·]``: the vectors of symbols ``[B, T]``, numbers as they are."""
+        embedded: Tensor = values if self.embedding is None else self.embedding(values)
+        return embedded
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """[B, R] raw outputs of embedded steps, and the weights ``[B, T']`` of attention where there is one."""
+        if self.linear is not None:
+            embedded = self.linear(embedded)
+        if self.convolution is not None:
+            embedded, lengths = self.convolution(embedded, lengths)
+        outputs, state = self.encoder(embedded, lengths)
+        mask = outputs.new_ones(outputs.shape[:2]).cumsum(dim=1) <= lengths[:, None]
+        pooled, weights = self.pooling(outputs, mask, self.encoder.last(state))
+        return self.output(self.dropout(pooled)), weights
+
+
+def _embedding(settings: Classification, vocabulary: Vocabulary, size: int) -> SymbolEmbedding:
+    share = settings.symbol_dropout
+    if share is None:
+        share = _LEFT_OUT if vocabulary.tokens.unit == "word" else _LEFT_OUT_SMALL
+    return SymbolEmbedding(len(vocabulary), size, settings.embedding_dropout, share)
