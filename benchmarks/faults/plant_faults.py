@@ -100,10 +100,15 @@ FAULTS = (
     Fault(
         "the final state of length 0 is not set",
         "forward.h",
-        "if (f.plan_.length(place) == 0) finish(place, b, unit, count, h);",
+        "if (length == 0) store(f.out_.h + b * p.P + at, h, count);",
         "",
     ),
-    Fault("padding is not zeroed", "forward.h", "store(f.out_.y.at(t, b) + unit, Vec<T>{}, count);", ""),
+    Fault(
+        "padding is not zeroed",
+        "forward.h",
+        "for (long t = length; t < p.T_; ++t) store(f.out_.y.at(t, b) + at, Vec<T>{}, count);",
+        "",
+    ),
     Fault(
         "dropout's mask is forgotten in backward",
         "backward.h",
@@ -113,8 +118,8 @@ FAULTS = (
     Fault(
         "the gradient of the final state is lost",
         "backward.h",
-        "f.g_.dh ? load(f.g_.dh + b * p.H + unit, count)",
-        "false ? load(f.g_.dh + b * p.H + unit, count)",
+        "f.g_.dh ? load(f.g_.dh + b * p.P + at, count)",
+        "false ? load(f.g_.dh + b * p.P + at, count)",
     ),
     Fault(
         "the weights' gradient misses the last rows",
