@@ -46,8 +46,8 @@ def fashion_mnist() -> Parts:
 def grufba3d() -> Parts:
     """1,099 gestures of both hands; the last seventh of each class in the file's order is the test.
 
-    Seven people made them, and who made which is not told. Each made his or her 15 to 30 of a class in one go, so the
-    end of a class is mostly one person who is not among those before.
+    Seven people made them, and who made which is not told. If they were recorded one after the other, as it seems, the
+    last seventh of a class is one person who is hardly among those before: the nearest to a split by person.
     """
     sequences: list[list[list[float]]] = []
     labels: list[str] = []

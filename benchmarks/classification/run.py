@@ -52,11 +52,11 @@ def main() -> None:
     scores = bundle.evaluate(test)
     ours = {**scores.model, "seconds_to_train": seconds}
     result = {"data": arguments.data, "rows": scores.samples, "recurra": ours}
-    if not arguments.alone:
-        result["torch"] = _beside(bundle, learn, test, arguments.seed)
     result |= {"settings": chosen, "training": bundle.provenance["training"]}
-    name = arguments.data + (f"-{arguments.members}-members" if arguments.members > 1 else "")
-    keep(f"{name}-validation" if arguments.validate else name, result)
+    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
+    keep(name, result)  # also if the other side is not waited for
+    if not arguments.alone:
+        keep(name, result | {"torch": _beside(bundle, learn, test, arguments.seed)})
 
 
 def _beside(bundle: recurra.Bundle, learn: Any, test: Any, seed: int) -> dict[str, float]:
