@@ -78,8 +78,10 @@ def test_frequent_words_come_first_and_rare_ones_not_at_all():
     texts = ["b a a", "c b a", "d"]
     assert [learn("word", texts).symbol(number) for number in range(2, 6)] == ["a", "b", "c", "d"]
     assert len(learn("word", texts, min_count=2)) == 2 + 2
-    assert len(learn("word", texts, max_size=3)) == 3
-    assert len(learn("character", texts, min_count=2, max_size=4)) == 4  # a, b and the space; the third is left out
+    assert len(learn("word", texts, vocabulary_size=3)) == 3
+    assert (
+        len(learn("character", texts, min_count=2, vocabulary_size=4)) == 4
+    )  # a, b and the space; the third is left out
 
 
 def test_capitals_can_be_read_as_small_letters():
@@ -123,11 +125,11 @@ def test_a_script_without_spaces_is_read_by_characters():
 def test_learning_reads_a_stream_once_and_is_the_same_each_time():
     many = [f"low lower lowest new newer {i % 7}" for i in range(3000)]
     for unit in UNITS:
-        assert learn(unit, iter(many), max_size=300) == learn(unit, many, max_size=300), unit
+        assert learn(unit, iter(many), vocabulary_size=300) == learn(unit, many, vocabulary_size=300), unit
 
 
 def test_subwords_are_pieces_of_frequent_words():
-    vocabulary = learn("subword", ["hug pug hugs"] * 5, max_size=2 + 256 + 4)
+    vocabulary = learn("subword", ["hug pug hugs"] * 5, vocabulary_size=2 + 256 + 4)
     assert len(vocabulary) == 2 + 256 + 4
     assert [vocabulary.symbol(number) for number in vocabulary.encode("hugs")] == ["hug", "s"]
 
@@ -143,7 +145,7 @@ def test_half_a_character_is_refused(unit):
     with pytest.raises(DataError, match="half of a character"):
         learn(unit).encode("a\ud800")
     with pytest.raises(SettingsError, match="at least 258"):
-        learn(unit, max_size=257)
+        learn(unit, vocabulary_size=257)
 
 
 @pytest.mark.parametrize(

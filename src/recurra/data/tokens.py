@@ -29,7 +29,7 @@ _LOOKED_AT = 1000  # texts are enough to tell a script
 class Tokens:
     """The symbols that a model of text reads, and which of them it knows.
 
-    >>> Tokens(unit="character").max_size
+    >>> Tokens(unit="character").vocabulary_size
     30000
     """
 
@@ -42,9 +42,9 @@ class Tokens:
         Field(description="words: end at spaces and punctuation marks, which are words too, or at spaces only"),
     ] = "punctuation"
     lowercase: Annotated[bool, Field(description="read capitals as small letters")] = False
-    max_size: Annotated[int, Field(ge=3, description="symbols in the vocabulary at most, the most frequent ones")] = (
-        30_000
-    )
+    vocabulary_size: Annotated[
+        int, Field(ge=3, description="symbols in the vocabulary at most, the most frequent ones")
+    ] = 30_000
     min_count: Annotated[int, Field(ge=1, description="how often a word or character must come to be known")] = 1
 
 

@@ -58,7 +58,7 @@ class Vocabulary(ABC):
 
         Raises:
             DataError: there is no symbol in the texts.
-            SettingsError: ``max_size`` has no room for the 256 bytes of a subword or byte vocabulary.
+            SettingsError: ``vocabulary_size`` has no room for the 256 bytes of a subword or byte vocabulary.
             MissingExtraError: ``unit="subword"`` without the package ``tokenizers``.
         """
         head = list(islice(texts := iter(texts), _HEAD))
@@ -90,9 +90,9 @@ class Vocabulary(ABC):
     def decode(self, ids: Sequence[int] | Ids) -> str:
         """The text of ids [T], as the table above says; padding is left out."""
 
-    @abstractmethod
     def spans(self, text: str) -> list[Span]:
-        """Where each symbol of ``encode(text)`` begins and ends in the text; bytes of one character share a span."""
+        """Where each symbol of ``encode(text)`` begins and ends in the text; parts of one character share its span."""
+        return self._spans(lower(text) if self.tokens.lowercase else text)
 
     @abstractmethod
     def symbol(self, number: int) -> str:
@@ -108,6 +108,9 @@ class Vocabulary(ABC):
 
     @abstractmethod
     def _encode(self, text: str) -> Ids: ...
+
+    @abstractmethod
+    def _spans(self, text: str) -> list[Span]: ...
 
     @abstractmethod
     def _plain(self) -> Sequence[str]:
@@ -145,8 +148,7 @@ class Words(Vocabulary):
         text = " ".join(self.symbol(int(number)) for number in ids if number != PADDING)
         return text.replace(" \n", "\n").replace("\n ", "\n")
 
-    def spans(self, text: str) -> list[Span]:
-        """Where each word begins and ends."""
+    def _spans(self, text: str) -> list[Span]:
         return split_words(text, self.tokens.split)
 
     def symbol(self, number: int) -> str:
@@ -186,8 +188,7 @@ class Characters(Vocabulary):
         """The characters."""
         return "".join(self.symbol(int(number)) for number in ids)
 
-    def spans(self, text: str) -> list[Span]:
-        """One character each."""
+    def _spans(self, text: str) -> list[Span]:
         return [(place, place + 1) for place in range(len(text))]
 
     def symbol(self, number: int) -> str:
@@ -224,8 +225,7 @@ class Bytes(Vocabulary):
         numbers = np.asarray(ids, dtype=np.int64)
         return (numbers[numbers >= FIRST] - FIRST).astype(np.uint8).tobytes().decode(errors="replace")
 
-    def spans(self, text: str) -> list[Span]:
-        """The character that each byte belongs to."""
+    def _spans(self, text: str) -> list[Span]:
         return [(place, place + 1) for place, one in enumerate(text) for _ in _to_utf8(one)]
 
     def symbol(self, number: int) -> str:
@@ -243,7 +243,7 @@ class Bytes(Vocabulary):
 class Subwords(Vocabulary):
     """Byte pair encoding: nothing is unknown, and what is frequent is short.
 
-    >>> vocabulary = Vocabulary.learn(["low lower lowest"] * 3, Tokens(unit="subword", max_size=261))
+    >>> vocabulary = Vocabulary.learn(["low lower lowest"] * 3, Tokens(unit="subword", vocabulary_size=261))
     >>> [vocabulary.symbol(number) for number in vocabulary.encode("lowly low")]
     ['low', 'l', 'y', ' low']
     """
@@ -255,7 +255,7 @@ class Subwords(Vocabulary):
     @classmethod
     def _learn(cls, texts: Iterable[str], tokens: Tokens) -> Subwords:
         _require_room_for_bytes(tokens)
-        merges = learn_merges(_not_nothing(texts, tokens), tokens.max_size - FIRST, tokens.min_count)
+        merges = learn_merges(_not_nothing(texts, tokens), tokens.vocabulary_size - FIRST, tokens.min_count)
         return cls(tokens, merges)
 
     def _encode(self, text: str) -> Ids:
@@ -266,8 +266,7 @@ class Subwords(Vocabulary):
         """The text; bytes that are no UTF-8 are ``�``."""
         return self._pairs.decode([number - FIRST for number in ids if number >= FIRST])
 
-    def spans(self, text: str) -> list[Span]:
-        """Where each subword begins and ends; parts of one character share its span."""
+    def _spans(self, text: str) -> list[Span]:
         return self._pairs.spans(text)
 
     def symbol(self, number: int) -> str:
@@ -295,7 +294,7 @@ def _most_frequent(counts: Counter[str], tokens: Tokens) -> tuple[str, ...]:
     known = [(-count, symbol) for symbol, count in counts.items() if count >= tokens.min_count]
     if not known:
         raise _no_symbols(tokens)
-    return tuple(symbol for _, symbol in sorted(known)[: tokens.max_size - FIRST])
+    return tuple(symbol for _, symbol in sorted(known)[: tokens.vocabulary_size - FIRST])
 
 
 def _not_nothing(texts: Iterable[str], tokens: Tokens) -> Iterator[str]:
@@ -317,11 +316,11 @@ def _no_symbols(tokens: Tokens) -> DataError:
 
 
 def _require_room_for_bytes(tokens: Tokens) -> None:
-    if tokens.max_size < FIRST + BYTES:
+    if tokens.vocabulary_size < FIRST + BYTES:
         raise SettingsError(
-            "Tokens.max_size",
+            "Tokens.vocabulary_size",
             f"must be at least {FIRST + BYTES} with unit = {tokens.unit!r} (256 bytes, padding, unknown), got "
-            f"{tokens.max_size}. Raise it.",
+            f"{tokens.vocabulary_size}. Raise it.",
         )
 
 
