@@ -16,10 +16,11 @@ from recurra.data.series import read_series
 from recurra.data.series_set import SeriesSet
 from recurra.data.tables import read_table
 from recurra.report import Picture, Report, Section, Table, render, write_report
+from recurra.tasks.figures import training_section
 from recurra.tasks.forecasting.figures import data_figure
 from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.scores import score
-from recurra.tasks.forecasting.sections import data_section, findings, score_table, training_section
+from recurra.tasks.forecasting.sections import data_section, findings, score_table
 from recurra.training.history import Epoch
 
 EVIL = (

@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from recurra.bundle import Bundle as Bundle
     from recurra.bundle import load as load
     from recurra.data.columns import Reading as Reading
+    from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
     from recurra.settings import Encoder as Encoder
+    from recurra.settings import Sampling as Sampling
     from recurra.tasks.forecasting import Forecasting as Forecasting
+    from recurra.tasks.generation import Generation as Generation
     from recurra.training.options import TrainingOptions as TrainingOptions
 
     __version__: str
@@ -26,8 +29,11 @@ _HOMES = {
     "Bundle": "recurra.bundle",
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
+    "Generation": "recurra.tasks.generation",
     "Reading": "recurra.data.columns",
     "RecurraError": "recurra.errors",
+    "Sampling": "recurra.settings",
+    "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
     "resume": "recurra.pipeline",
@@ -38,8 +44,11 @@ __all__ = [
     "Bundle",
     "Encoder",
     "Forecasting",
+    "Generation",
     "Reading",
     "RecurraError",
+    "Sampling",
+    "Tokens",
     "TrainingOptions",
     "__version__",
     "load",

@@ -64,8 +64,9 @@ def example(flag: Flag) -> tuple[list[str], object]:
     return [name, *values], expected
 
 
-def test_no_two_settings_share_a_flag():
-    names = [flag.name for settings in (*TASKS.values(), TrainingOptions) for flag in flags_of(settings)]
+@pytest.mark.parametrize("settings", TASKS.values(), ids=TASKS)
+def test_no_two_settings_of_a_command_share_a_flag(settings):
+    names = [flag.name for kind in (settings, TrainingOptions) for flag in flags_of(kind)]
     assert len(names) == len(set(names))
 
 

@@ -18,7 +18,7 @@ import typer
 from pydantic.fields import FieldInfo
 
 from recurra.errors import SettingsError, nearest
-from recurra.settings import read_toml
+from recurra.settings import default_of, read_toml
 
 _METAVARS = {str: "TEXT", list[str]: "TEXT", list[float]: "NUMBER", int: "N", float: "X"}
 
@@ -47,15 +47,19 @@ class Flag:
         )
 
 
-def flags_of(settings: type, *table: str) -> Iterator[Flag]:
-    """All flags of a settings class; the settings within it are flattened."""
+def flags_of(settings: type, *table: str, default: Any = None) -> Iterator[Flag]:
+    """All flags of a settings class; the settings within it are flattened.
+
+    ``default`` are the settings that hold if no flag is given, where they are not the class's own defaults.
+    """
     hints = get_type_hints(settings, include_extras=True)
     for field in dataclasses.fields(settings):
         kind, info = _split(hints[field.name])
         if dataclasses.is_dataclass(kind):
-            yield from flags_of(kind, *table, field.name)  # type: ignore[arg-type]
+            within = default_of(settings, field.name)
+            yield from flags_of(kind, *table, field.name, default=within)  # type: ignore[arg-type]
         else:
-            text = _help(info, _default(field))
+            text = _help(info, default_of(settings, field.name) if default is None else getattr(default, field.name))
             yield Flag(table, field.name, _on_the_line(kind), text, settings.__name__)
 
 
@@ -124,10 +128,6 @@ def _bare(kind: Any) -> Any:
     if get_origin(kind) in (Union, types.UnionType):
         return _bare(next(part for part in get_args(kind) if part is not type(None)))
     return kind
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    return None if field.default is dataclasses.MISSING else field.default
 
 
 def _help(info: FieldInfo, default: Any) -> str:

@@ -1,4 +1,4 @@
-"""The common style of all figures, and the figure that every task has: its training.
+"""The common style of all figures, and the section of the report that every task has: its training.
 
 Figures are made without pyplot, so nothing global is touched, and never read ``$`` in a name as a formula. Every colour
 is one of :data:`COLOURS`, which lets the report exchange them in the dark.
@@ -17,6 +17,8 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
+
+from recurra.tasks.sections import Picture, Section
 
 COLOURS = {
     "ink": "#1f2a37",
@@ -158,6 +160,13 @@ def training_figure(*histories: Sequence[EpochLine]) -> Figure:
     return figure
 
 
+def training_section(*histories: Sequence[EpochLine]) -> Section:
+    """The section about the training, one history per member."""
+    alt = "Training loss, validation score and learning rate by optimiser step"
+    text = "The weights are those of the best validation score." if _validated(histories) else ""
+    return Section("Training", text, (Picture(training_figure(*histories), alt),))
+
+
 def _training_lines(loss: Axes, validation: Axes | None, rate: Axes, history: Sequence[EpochLine]) -> None:
     steps = np.array([line.step for line in history])
     mark = "o" if len(steps) < 3 else ""
@@ -183,3 +192,7 @@ def _logarithmic_if_wide(axes: Axes) -> None:
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
+
+
+def _validated(histories: Sequence[Sequence[EpochLine]]) -> bool:
+    return any(line.validation is not None for history in histories for line in history)

@@ -29,6 +29,15 @@ class Table:
     caption: str = ""
 
 
+@dataclass(frozen=True)
+class Quote:
+    """A text that is shown as it is, line by line; ``lead`` comes before it and stands back."""
+
+    title: str
+    text: str
+    lead: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Section:
     """A part of the report under one heading; empty parts are left out."""
@@ -38,6 +47,7 @@ class Section:
     """Paragraphs, an empty line between them."""
     figures: tuple[Picture, ...] = ()
     table: Table | None = None
+    quotes: tuple[Quote, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from recurra.data.series_set import SeriesSet
-from recurra.tasks.figures import EpochLine, training_figure
 from recurra.tasks.forecasting.figures import (
     PANELS,
     calibration_figure,
@@ -38,13 +35,6 @@ def findings(series: SeriesSet, forecasts: Forecasts, scores: Scores) -> Finding
     if scores.worst_series:
         sections.append(_series(scores))
     return Findings(verdict(scores), tone(scores), _facts(scores), tuple(sections))
-
-
-def training_section(*histories: Sequence[EpochLine]) -> Section:
-    """The section about the training, one history per member."""
-    alt = "Training loss, validation score and learning rate by optimiser step"
-    text = "The weights are those of the best validation score." if _validated(histories) else ""
-    return Section("Training", text, (Picture(training_figure(*histories), alt),))
 
 
 def data_section(series: SeriesSet) -> Section:
@@ -125,7 +115,3 @@ def _series(scores: Scores) -> Section:
     caption = f"Best first, by MASE. Skill is how far the model's MAE is below that of the {rival} forecast."
     text = "All series." if len(ranked) == scores.series else "The best and the worst series."
     return Section("Series", text, table=Table(("", "MAE", "MASE", "skill"), rows, caption=caption))
-
-
-def _validated(histories: Sequence[Sequence[EpochLine]]) -> bool:
-    return any(line.validation is not None for history in histories for line in history)

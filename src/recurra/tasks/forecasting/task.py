@@ -231,13 +231,14 @@ class ForecastingTask:
 
     def findings(self, series: SeriesSet, scored: Scored | None, histories: Sequence[Sequence[EpochLine]]) -> Findings:
         """What the report says about the data, the training and the score."""
-        from recurra.tasks.forecasting import sections  # matplotlib is imported by what draws only
+        from recurra.tasks.figures import training_section  # matplotlib is imported by what draws only
+        from recurra.tasks.forecasting import sections
         from recurra.tasks.sections import Findings
 
         found = Findings("Nothing was held out, so there is no score.", "neutral", (), ())
         if scored:
             found = sections.findings(series, *scored.details)
-        about = (sections.training_section(*histories), sections.data_section(series))
+        about = (training_section(*histories), sections.data_section(series))
         return replace(found, sections=(*found.sections, *about))
 
     def _describe(self, series: SeriesSet) -> str:
