@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -142,7 +142,11 @@ class Sampling:
     repetition_penalty: Annotated[
         float, Field(ge=1, description="make symbols of the last 64 less likely by this factor (Keskar 2019)")
     ] = 1.0
-    stop: Annotated[tuple[str, ...], Field(description="text that ends the writing and is not written")] = ()
+    stop: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda one: (one,) if isinstance(one, str) else one),
+        Field(description="text that ends the writing and is not written"),
+    ] = ()
     beam: Annotated[
         int | None, Field(ge=1, description="draw nothing: search the likeliest text, so many candidates at a time")
     ] = None

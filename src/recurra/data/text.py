@@ -18,6 +18,8 @@ from recurra.files import sha256
 Files: TypeAlias = "str | Path | Iterable[str | Path] | Text"
 BLOCK = 2**20  # characters
 _NAMED = 3  # files
+_HEAD = 4096  # bytes that tell an encoding
+_LONGEST_CHARACTER = 4  # bytes
 _LONGEST_LINE = 10_000  # characters that are looked through for the end of a line
 
 
@@ -146,26 +148,26 @@ def _read(files: tuple[Path, ...], repairs: _Repairs) -> Iterator[str]:
 
 def _decode(file: Path, repairs: _Repairs) -> Iterator[str]:
     decoder = codecs.getincrementaldecoder("utf-8")()
-    lines, held = 0, ""
-    for number, chunk in enumerate(_chunks(file)):
-        _refuse_binary(chunk, file, lines)
+    offset, begun, held = 0, False, ""
+    for chunk in _chunks(file):
+        if b"\0" in chunk:
+            raise _damage(file, offset + chunk.index(b"\0"))
         try:
             part = held + decoder.decode(chunk)
         except UnicodeDecodeError as error:
-            raise _not_utf8(error, file, lines) from None
-        if number == 0 and part.startswith("\ufeff"):
-            part, repairs.marks = part[1:], repairs.marks + 1
+            raise _damage(file, offset + len(chunk) - len(error.object) + error.start) from None
+        offset += len(chunk)
+        if part and not begun:
+            repairs.marks += part.startswith("\ufeff")
+            part, begun = part.removeprefix("\ufeff"), True
         held = "\r" if part.endswith("\r") else ""  # it may be the first half of a line end
-        part = part.removesuffix("\r") if held else part
+        part = part.removesuffix(held)
         repairs.windows_ends += part.count("\r\n")
-        lines += chunk.count(b"\n")
         yield part.replace("\r\n", "\n")
     try:
         decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise DataError(
-            f"{file}, line {lines + 1}", "text must be UTF-8, the file ends within a character. Get it anew."
-        ) from None
+    except UnicodeDecodeError as error:
+        raise _damage(file, offset - len(error.object)) from None
     if held:
         yield held
 
@@ -180,25 +182,38 @@ def _chunks(file: Path) -> Iterator[bytes]:
             raise DataError(str(file), f"a .gz file must be whole gzip data: {error}. Get the file anew.") from None
 
 
-def _refuse_binary(chunk: bytes, file: Path, lines: int) -> None:
-    encoding = wide_encoding(chunk) if lines == 0 else None
+def _damage(file: Path, offset: int) -> DataError:
+    """The error about the byte at ``offset``: found again, so that its line and its place there can be told."""
+    head, line, byte, rest, place = b"", 1, 1, b"", 0
+    for chunk in _chunks(file):
+        head = head if len(head) >= _HEAD else head + chunk
+        before, rest = chunk[: max(offset - place, 0)], rest + chunk[max(offset - place, 0) :]
+        line, byte = line + before.count(b"\n"), len(before) - before.rfind(b"\n") + (byte - 1) * (b"\n" not in before)
+        place += len(chunk)
+        if len(rest) >= _LONGEST_CHARACTER and len(head) >= _HEAD:
+            break
+    where = f"{file}, line {line}, byte {byte}"
+    encoding = wide_encoding(head[:_HEAD])
     if encoding:
-        raise DataError(str(file), f"text must be UTF-8, this is {encoding}. {how_to_convert(encoding, str(file))}")
-    if b"\0" in chunk:
-        line = lines + chunk.count(b"\n", 0, chunk.index(b"\0")) + 1
-        raise DataError(f"{file}, line {line}", "text must have no NUL bytes, one came. This is not a file of text.")
-
-
-def _not_utf8(error: UnicodeDecodeError, file: Path, lines: int) -> DataError:
-    data, place = error.object, error.start
-    line = lines + data.count(b"\n", 0, place) + 1
-    byte = place - (data.rfind(b"\n", 0, place) + 1) + 1
-    encoding = likely_encoding(data)
+        return DataError(str(file), f"text must be UTF-8, this is {encoding}. {how_to_convert(encoding, str(file))}")
+    if rest[:1] == b"\0":
+        return DataError(where, "text must have no NUL bytes, one came. This is not a file of text.")
+    if place <= offset + _LONGEST_CHARACTER and _is_cut_off(rest):
+        return DataError(where, "text must be UTF-8, the file ends within a character. It is cut off: get it anew.")
+    encoding = likely_encoding(rest)
     return DataError(
-        f"{file}, line {line}, byte {byte}",
-        f"text must be UTF-8 throughout, the byte 0x{data[place]:02x} came; this part is probably {encoding}. "
-        f"{how_to_convert(encoding, str(file))}; a file of mixed encodings needs its lines repaired first",
+        where,
+        f"text must be UTF-8 throughout, the byte 0x{rest[0]:02x} came; this part is probably {encoding}. "
+        f"{how_to_convert(encoding, str(file))}; if other parts are UTF-8, repair the lines first",
     )
+
+
+def _is_cut_off(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        return error.reason == "unexpected end of data"
+    return False
 
 
 def _cut(parts: Iterable[str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ def locked_dropout(values: Tensor, probability: float) -> Tensor:
 
     "Variational" dropout: Gal & Ghahramani 2016; "locked" in Merity 2017. Nothing is dropped with probability 0.
 
+    >>> import torch
     >>> dropped = locked_dropout(torch.ones(1, 3, 8), 0.5)
     >>> bool((dropped == dropped[:, :1]).all()), set(dropped.flatten().tolist()) <= {0.0, 2.0}
     (True, True)
@@ -23,6 +24,7 @@ def locked_dropout(values: Tensor, probability: float) -> Tensor:
 def drop_symbols(table: Tensor, probability: float) -> Tensor:
     """Drop whole rows of an embedding ``table [V, E]``, so that a symbol is missing wherever it comes (Gal 2016).
 
+    >>> import torch
     >>> drop_symbols(torch.ones(4, 2), 0.0).sum().item()
     8.0
     """

@@ -51,9 +51,9 @@ class Continuation:
             "model": self.model,
             "unread": list(self.unread),
             "recent": list(self.recent),
-            "sha256": _digest(tensors),
         }
-        write_atomically(Path(path), safetensors.torch.save(tensors, {"continuation": json.dumps(about)}))
+        sealed = json.dumps({**about, "sha256": _seal(about, tensors)})
+        write_atomically(Path(path), safetensors.torch.save(tensors, {"continuation": sealed}))
 
     @classmethod
     def load(cls, path: str | Path) -> Continuation:
@@ -79,11 +79,15 @@ class Continuation:
     def _of(cls, about: dict[str, Any], tensors: dict[str, Tensor]) -> Continuation:
         if about["format"] != _FORMAT:
             raise ValueError(f"its format is {about['format']}, {_FORMAT} can be read")
-        if about["sha256"] != _digest(tensors):
+        if about.pop("sha256") != _seal(about, tensors):
             raise ValueError("it has changed since (its SHA-256 differs)")
         parts = tuple(tensors[f"state/{number}"] for number in range(sum(name != "random" for name in tensors)))
         unread, recent = tuple(map(int, about["unread"])), tuple(map(int, about["recent"]))
         return cls(parts or None, unread, recent, tensors.get("random"), str(about["model"]))
+
+
+def _seal(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
+    return hashlib.sha256(f"{json.dumps(about, sort_keys=True)} {_digest(tensors)}".encode()).hexdigest()
 
 
 @torch.no_grad()
