@@ -7,6 +7,7 @@ import recurra
 
 NAMES = {
     "Bundle",
+    "Classification",
     "Encoder",
     "Forecasting",
     "Generation",

@@ -52,6 +52,8 @@ def child(folder):
         def __len__(self):
             return len(self.values)
 
+        lengths = None
+
         def batch(self, index):
             return self.values[index]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recurra.pipeline import train as train
     from recurra.settings import Encoder as Encoder
     from recurra.settings import Sampling as Sampling
+    from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
     from recurra.tasks.generation import Generation as Generation
     from recurra.training.options import TrainingOptions as TrainingOptions
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Bundle": "recurra.bundle",
+    "Classification": "recurra.tasks.classification",
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
     "Generation": "recurra.tasks.generation",
@@ -42,6 +44,7 @@ _HOMES = {
 
 __all__ = [
     "Bundle",
+    "Classification",
     "Encoder",
     "Forecasting",
     "Generation",

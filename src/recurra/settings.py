@@ -104,7 +104,7 @@ class Encoder:
     hidden_size: Annotated[int, Field(ge=1, description="hidden units H of each layer")] = 128
     layers: Annotated[int, Field(ge=1, description="recurrent layers L, one upon the other")] = 1
     dropout: Annotated[Probability, Field(description="dropout between layers and before the head")] = 0.0
-    bidirectional: Annotated[bool, Field(description="read the context in both directions")] = False
+    bidirectional: Annotated[bool, Field(description="read in both directions")] = False
     peephole: Annotated[Literal["diagonal", "full"] | None, Field(description="LSTM: gates see the cell")] = None
     candidate: Annotated[Literal["cell"] | None, Field(description="LSTM: the candidate sees only the cell")] = None
     coupled: Annotated[bool, Field(description="LSTM: forget gate = 1 - input gate")] = False

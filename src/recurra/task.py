@@ -46,6 +46,11 @@ class Data(Protocol):
 class Examples(Protocol):
     """Training examples that are cut from tensors by index, never collated one by one."""
 
+    @property
+    def lengths(self) -> Tensor | None:
+        """[N] int64 the steps of each, so that batches can be made of like ones; None where they are alike."""
+        ...
+
     def __len__(self) -> int:
         """Count the examples."""
         ...

@@ -86,10 +86,10 @@ def test_dropped_symbols_are_whole_rows():
     [
         (Encoder(hidden_size=5, dropout=0.5), {}),
         (Encoder(hidden_size=5, weight_drop=0.5), {}),
-        (Encoder(hidden_size=5), {"input_dropout": 0.5}),
         (Encoder(hidden_size=5), {"embedding_dropout": 0.5}),
+        (Encoder(hidden_size=5), {"symbol_dropout": 0.5}),
     ],
-    ids=["dropout", "weight_drop", "input_dropout", "embedding_dropout"],
+    ids=["dropout", "weight_drop", "embedding_dropout", "symbol_dropout"],
 )
 def test_each_dropout_acts_in_training_only(settings, more):
     torch.manual_seed(0)

@@ -20,6 +20,8 @@ class Windows:
     def __len__(self):
         return len(self.values)
 
+    lengths = None
+
     def batch(self, index):
         return self.values[index]
 

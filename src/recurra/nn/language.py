@@ -38,8 +38,8 @@ class SymbolEncoder(nn.Module):
         settings: Encoder,
         embedding_size: int | None,
         *,
-        input_dropout: float = 0.0,
         embedding_dropout: float = 0.0,
+        symbol_dropout: float = 0.0,
     ) -> None:
         """``symbols`` is V, the number of ids; without an ``embedding_size`` the layers read one-hot vectors."""
         super().__init__()
@@ -48,7 +48,7 @@ class SymbolEncoder(nn.Module):
                 "Encoder.bidirectional", "a text that is yet to be written is read forwards only, got True. Drop it."
             )
         self.symbols, self.dropout = symbols, settings.dropout
-        self.input_dropout, self.embedding_dropout = input_dropout, embedding_dropout
+        self.embedding_dropout, self.symbol_dropout = embedding_dropout, symbol_dropout
         self.embedding: nn.Parameter | None = None  # [V, E]
         if embedding_size is not None:
             self.embedding = nn.Parameter(torch.empty(symbols, embedding_size).uniform_(-_SPREAD, _SPREAD))
@@ -89,8 +89,8 @@ class SymbolEncoder(nn.Module):
             return functional.one_hot(ids, self.symbols).to(next(self.parameters()).dtype)
         if not self.training:
             return functional.embedding(ids, self.embedding)
-        values = functional.embedding(ids, drop_symbols(self.embedding, self.embedding_dropout))
-        return locked_dropout(values.transpose(0, 1), self.input_dropout).transpose(0, 1)
+        values = functional.embedding(ids, drop_symbols(self.embedding, self.symbol_dropout))
+        return locked_dropout(values.transpose(0, 1), self.embedding_dropout).transpose(0, 1)
 
     def _stacks(self) -> list[RecurrentStack]:
         return list(self.layers)  # type: ignore[arg-type]

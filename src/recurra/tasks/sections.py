@@ -30,12 +30,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Quote:
-    """A text that is shown as it is, line by line; ``lead`` comes before it and stands back."""
+class Passage:
+    """A text as it is, whose pieces stand out for something (weight up to 1) or against it (down to -1)."""
 
     title: str
-    text: str
-    lead: str = ""
+    pieces: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +46,7 @@ class Section:
     """Paragraphs, an empty line between them."""
     figures: tuple[Picture, ...] = ()
     table: Table | None = None
-    quotes: tuple[Quote, ...] = ()
+    passages: tuple[Passage, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ def open_feed(examples: Examples | Streams, loss: Loss, options: TrainingOptions
     assert options.batch_size is not None
     if isinstance(examples, Streams):
         return Carrying(examples, StreamOrder(len(examples), options.batch_size, examples.chunk, options.seed))
-    return Shuffled(examples, Order(len(examples), options.batch_size, options.seed), loss)
+    return Shuffled(examples, Order(len(examples), options.batch_size, options.seed, examples.lengths), loss)
 
 
 class Shuffled:

@@ -77,6 +77,7 @@ def fit(
 
     >>> series = torch.sin(torch.arange(60.0)).unfold(0, 21, 1)  # [40, 21]
     >>> class Windows:
+    ...     lengths = None  # all are equally long
     ...     def __len__(self): return len(series)
     ...     def batch(self, index): return series[index]
     ...     def name(self, index): return f"rows {index + 1} to {index + 21}"

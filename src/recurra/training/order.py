@@ -7,6 +7,8 @@ from torch import Tensor
 
 from recurra.training.randomness import mix
 
+_POOL = 32  # batches that are sorted together by length: enough to pad little, few enough to stay random
+
 
 class Order:
     """Which examples make up the batch of a step.
@@ -15,15 +17,19 @@ class Order:
     cut from that stream: all are full, nothing is left out, and a batch at the seam holds the end of one pass and the
     start of the next. Fewer examples than ``batch_size`` make one batch of all of them.
 
+    With ``lengths [N]`` the examples of a batch are about equally long, so that little is padded: those of some
+    batches are sorted by length, cut again, and the batches shuffled.
+
     >>> order = Order(examples=5, batch_size=2, seed=0)
     >>> sorted(torch.cat([order.batch(step) for step in range(5)]).tolist())
     [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
     """
 
-    def __init__(self, examples: int, batch_size: int, seed: int) -> None:
+    def __init__(self, examples: int, batch_size: int, seed: int, lengths: Tensor | None = None) -> None:
         self.examples = examples
         self.batch_size = min(batch_size, examples)
         self.seed = seed
+        self.lengths = lengths
         self._pass = -1
         self._shuffled = torch.empty(0, dtype=torch.int64)
 
@@ -44,8 +50,21 @@ class Order:
         if number != self._pass:
             generator = torch.Generator().manual_seed(mix(self.seed, "order", number))
             self._shuffled = torch.randperm(self.examples, generator=generator)
+            if self.lengths is not None:
+                self._shuffled = self._bucketed(self._shuffled, self.lengths, number, generator)
             self._pass = number
         return self._shuffled
+
+    def _bucketed(self, shuffled: Tensor, lengths: Tensor, number: int, generator: torch.Generator) -> Tensor:
+        """The examples of a pass, those of each of its batches about equally long."""
+        begun = -number * self.examples % self.batch_size  # they complete the batch that the pass before began
+        head, rest = shuffled[:begun], shuffled[begun:]
+        pool = torch.arange(len(rest)) // (_POOL * self.batch_size)
+        rest = rest[torch.argsort(pool * (int(lengths.max()) + 1) + lengths[rest], stable=True)]
+        full = len(rest) // self.batch_size * self.batch_size
+        batches = rest[:full].view(-1, self.batch_size)
+        batches = batches[torch.randperm(len(batches), generator=generator)]
+        return torch.cat([head, batches.flatten(), rest[full:]])
 
 
 class StreamOrder:

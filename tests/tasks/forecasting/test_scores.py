@@ -14,7 +14,8 @@ from recurra.errors import DataError
 from recurra.metrics import mae, mase, weighted_quantile_loss
 from recurra.tasks.forecasting.forecasts import Forecasts
 from recurra.tasks.forecasting.scores import Scores, score
-from recurra.tasks.forecasting.summary import number_text, summary, verdict
+from recurra.tasks.forecasting.summary import summary, verdict
+from recurra.tasks.wording import number_text
 
 LEVELS = (0.1, 0.25, 0.5, 0.75, 0.9)
 Z = np.array([-1.2815515655, -0.6744897502, 0.0, 0.6744897502, 1.2815515655])

@@ -136,7 +136,7 @@ def test_every_unit_is_trained_scored_and_written(unit, text):
         {"tied": True, "embedding_size": 24},
         {"adaptive": True},
         {"encoder": recurra.Encoder(hidden_size=12, layers=2, dropout=0.2, weight_drop=0.2)},
-        {"encoder": recurra.Encoder(cell="gru", hidden_size=12), "input_dropout": 0.1, "embedding_dropout": 0.1},
+        {"encoder": recurra.Encoder(cell="gru", hidden_size=12), "embedding_dropout": 0.1, "symbol_dropout": 0.1},
     ],
     ids=["one_hot", "tied", "tied of equal size", "adaptive", "dropouts", "gru"],
 )

@@ -18,13 +18,12 @@ from recurra.tasks.forecasting.scores import Scores
 from recurra.tasks.forecasting.summary import (
     METRICS,
     coverage_text,
-    number_text,
-    percent_text,
     scope_text,
     tone,
     verdict,
 )
 from recurra.tasks.sections import Findings, Picture, Section, Table
+from recurra.tasks.wording import number_text, percent_text
 
 
 def findings(series: SeriesSet, forecasts: Forecasts, scores: Scores) -> Findings:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
+
+from recurra.tasks.wording import aligned, list_text, number_text, percent_text
 
 if TYPE_CHECKING:
     from recurra.tasks.forecasting.scores import Scores
@@ -30,7 +30,7 @@ def verdict(scores: Scores) -> str:
     if skill.value <= _EQUAL:
         return f"The model's MAE is that of the best naive method, {best}: the model adds nothing to it."
     others = [METRICS[m].split()[0] for m, s in scores.skill.items() if s.value is None or s.value < -_EQUAL]
-    but = f" But by {_and(others)} it loses to a naive method." if others else ""
+    but = f" But by {list_text(others)} it loses to a naive method." if others else ""
     return f"The model's MAE is {percent_text(skill.value)} below that of the best naive method, {best}.{but}"
 
 
@@ -56,17 +56,13 @@ def score_table(scores: Scores) -> str:
     metrics = list(scores.table["model"])
     rows = [["", *(METRICS[m] for m in metrics)]]
     rows += [[name, *(number_text(row[m]) for m in metrics)] for name, row in scores.table.items()]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def coverage_text(scores: Scores) -> str:
     """Say how many values lie in each interval that should hold some share of them."""
     parts = [f"the {i.nominal * 100:.4g} % interval holds {percent_text(i.actual)}" for i in scores.coverage]
-    text = _and(parts) + " of the values."
+    text = list_text(parts) + " of the values."
     return text[0].upper() + text[1:] if scores.coverage else ""
 
 
@@ -81,31 +77,3 @@ def scope_text(scores: Scores) -> str:
         else ""
     )
     return f"Scored on {points} in {windows} of {steps}, {series}.{left}"
-
-
-def number_text(value: float | None) -> str:
-    """A number for people: four significant digits, thousands separated, ``–`` for none.
-
-    >>> number_text(0.0012345), number_text(123456.7), number_text(2.0), number_text(None)
-    ('0.001234', '123,457', '2.000', '–')
-    """
-    if value is None or not math.isfinite(value):
-        return "–"
-    size = abs(value)
-    if size and (size < 1e-4 or size >= 1e9):
-        return f"{value:.3e}"
-    before = len(f"{size:.0f}") if size >= 1 else math.floor(math.log10(size)) + 1 if size else 1
-    return f"{value:,.{max(4 - before, 0)}f}"
-
-
-def percent_text(share: float | None) -> str:
-    """A share in percent.
-
-    >>> percent_text(0.4831), percent_text(None)
-    ('48.3 %', '–')
-    """
-    return "–" if share is None else f"{share * 100:,.1f} %".replace("-", "−")
-
-
-def _and(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)

@@ -125,6 +125,10 @@ class Windows:
         last = min(start + origin + self.task.settings.horizon, end) - 1
         return f"series {self.series.names[series]!r}, {self.series.step_name(first)} to {self.series.step_name(last)}"
 
+    @property
+    def lengths(self) -> None:
+        """All windows are alike, or nearly so."""
+
     def batch(self, index: Tensor) -> Batch:
         """Cut the windows ``index`` [B]."""
         owner, origin = self.owner[index], self.origin[index]

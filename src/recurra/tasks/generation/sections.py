@@ -15,7 +15,7 @@ from recurra.tasks.figures import COLOURS, EpochLine, legend, new_figure, step_a
 from recurra.tasks.generation.model import LanguageModel
 from recurra.tasks.generation.parts import START, Part, Parts
 from recurra.tasks.generation.scores import Floats, Scores
-from recurra.tasks.sections import Findings, Picture, Quote, Section, Table
+from recurra.tasks.sections import Findings, Passage, Picture, Section, Table
 
 if TYPE_CHECKING:
     from recurra.data.vocabulary import Vocabulary
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _TEMPERATURES = (0.5, 0.8, 1.0)
 _SAMPLE, _PROMPT = 300, 60  # symbols
+_TINT = 0.3  # of what the model was given
 _WINDOWS = 120  # of the figure
 _ROWS, _CONTEXT, _SHOWN = 12, 256, 24  # of the tables; symbols read before a surprise, and shown
 
@@ -69,12 +70,13 @@ def _score_table(scores: Scores) -> Table:
 def _samples(task: GenerationTask, model: nn.ModuleList, parts: Parts) -> Section:
     """What the model writes after the beginning of the test part."""
     prompt = task.vocabulary.decode(parts.test.ids[:_PROMPT])
-    quotes = []
+    passages = []
     for temperature in _TEMPERATURES:
         sampling = Sampling(length=_SAMPLE, temperature=temperature)
         written = task.generate(model, prompt, sampling)
-        quotes.append(Quote(f"Temperature {temperature:g}", written.text, prompt))
-    return Section("Written by the model", "It goes on with the beginning of the test part.", quotes=tuple(quotes))
+        passages.append(Passage(f"Temperature {temperature:g}", ((prompt, _TINT), (written.text, 0.0))))
+    text = "It goes on with the beginning of the test part, which is tinted."
+    return Section("Written by the model", text, passages=tuple(passages))
 
 
 def _along(scores: Scores, nats: Floats) -> Section:

@@ -44,8 +44,8 @@ class Generation:
         bool | None,
         Field(description="adaptive softmax (Grave 2017), which saves time; default: above 40,000 symbols"),
     ] = None
-    input_dropout: Annotated[Probability, Field(description="locked dropout on the embeddings")] = 0.0
-    embedding_dropout: Annotated[Probability, Field(description="dropout of whole symbols (Gal 2016)")] = 0.0
+    embedding_dropout: Annotated[Probability, Field(description="locked dropout on the embeddings")] = 0.0
+    symbol_dropout: Annotated[Probability, Field(description="dropout of whole symbols (Gal 2016)")] = 0.0
     validation: Annotated[Share, Field(description="share of the text, before the test, to choose weights by")] = 0.05
     test: Annotated[Share, Field(description="share of the text, at its end, for the final score")] = 0.05
     tokens: Tokens = Field(default_factory=lambda: Tokens(unit="character"))
@@ -58,8 +58,8 @@ class Generation:
                 "Generation.test",
                 f"validation and test must leave text to learn from, got shares {self.validation} and {self.test}.",
             )
-        if self.one_hot and (self.tied or self.embedding_size or self.embedding_dropout):
-            name = "tied" if self.tied else "embedding_size" if self.embedding_size else "embedding_dropout"
+        if self.one_hot and (self.tied or self.embedding_size or self.symbol_dropout):
+            name = "tied" if self.tied else "embedding_size" if self.embedding_size else "symbol_dropout"
             raise SettingsError(f"Generation.{name}", "needs embeddings, with one_hot there are none. Drop one.")
         if self.tied and self.adaptive:
             raise SettingsError(

@@ -110,8 +110,8 @@ class GenerationTask:
             symbols,
             settings.encoder,
             self.embedding_size,
-            input_dropout=settings.input_dropout,
             embedding_dropout=settings.embedding_dropout,
+            symbol_dropout=settings.symbol_dropout,
         )
         head: FullSoftmax | AdaptiveSoftmax
         if self.adaptive:

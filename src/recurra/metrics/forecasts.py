@@ -1,4 +1,4 @@
-"""Metrics of forecasts and of language models: pure functions of numpy arrays, the source in the docstring.
+"""Metrics of forecasts.
 
 Where ``actual`` is NaN (unknown) nothing is counted; a metric over nothing is NaN. A NaN in a forecast of a known
 value makes the metric NaN: what was not forecast has no score.
@@ -109,21 +109,3 @@ def coverage(actual: Floats, low: Floats, high: Floats) -> float:
 
 def _mean(values: Floats, chosen: NDArray[np.bool_]) -> float:
     return float(values[chosen].mean()) if chosen.any() else float("nan")
-
-
-def perplexity(nats: float) -> float:
-    """The perplexity of a mean loss in nats per symbol: the number of equally likely symbols that is as hard to guess.
-
-    >>> round(perplexity(float(np.log(8))), 6)
-    8.0
-    """
-    return float(np.exp(np.minimum(nats, 700.0)))
-
-
-def bits_per_character(nats: float, characters: int) -> float:
-    """The bits that each of ``characters`` costs where the whole text costs ``nats``; NaN for no characters.
-
-    >>> round(bits_per_character(float(10 * np.log(2)), 5), 6)
-    2.0
-    """
-    return nats / float(np.log(2)) / characters if characters else float("nan")

@@ -1,0 +1,123 @@
+"""Figures of a classifier: the confusion matrix, calibration, the data, and single sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
+
+from recurra.tasks.figures import COLOURS, new_figure, step_axis, style, tick_text
+
+if TYPE_CHECKING:
+    from recurra.tasks.classification.scores import Bin
+
+_MOST_BARS = 30
+_MOST_LINES = 12  # features of a sequence that are drawn
+
+
+def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
+    """How often an actual class (row) was predicted as each (column), shaded by the share of its row."""
+    matrix = np.array(counts)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    with style():
+        figure, (axes,) = new_figure(1.0 + 0.32 * max(len(names), 3))
+        axes.grid(visible=False)
+        for (row, column), share in np.ndenumerate(shares):
+            # A rectangle for each cell and no image: its colours are the page's, also in the dark.
+            axes.barh(row, 0.96, 0.94, left=column - 0.48, color=COLOURS["model"], alpha=0.06 + 0.8 * float(share))
+            axes.text(column, row, f"{matrix[row, column]:,}" if matrix[row, column] else "", ha="center", va="center")
+        axes.set_xticks(range(len(names)), [_short(name) for name in names], rotation=45 if len(names) > 6 else 0)
+        axes.set_yticks(range(len(names)), [_short(name) for name in names])
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda place, _: _short(names[int(place)])))
+        axes.invert_yaxis()
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("actual")
+    return figure
+
+
+def calibration_figure(bins: Sequence[Bin]) -> Figure:
+    """The share that is right by the model's confidence, beside the diagonal; and how often each confidence comes."""
+    means = np.array([one.confidence for one in bins])
+    with style():
+        figure, (curve, often) = new_figure(2.8, 1, 2)
+        curve.plot([0, 1], [0, 1], color=COLOURS["line"])
+        curve.plot(means, [one.right for one in bins], color=COLOURS["model"], marker="o", markersize=4)
+        often.bar(means, [one.count for one in bins], width=0.05, color=COLOURS["model"])
+        curve.set_title("Share that is right")
+        often.set_title("Rows")
+        curve.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        for axes in (curve, often):
+            axes.set_xlim(0, 1.02)
+            axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axes.set_xlabel("confidence")
+    return figure
+
+
+def number_figure(actual: NDArray[np.float64], said: NDArray[np.float64]) -> Figure:
+    """Predicted by actual numbers, beside the diagonal."""
+    with style():
+        figure, (axes,) = new_figure(3.6)
+        ends = [float(min(actual.min(), said.min())), float(max(actual.max(), said.max()))]
+        axes.plot(ends, ends, color=COLOURS["line"])
+        axes.plot(actual, said, ".", color=COLOURS["model"], markersize=4, alpha=0.6)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
+        axes.set_xlabel("actual")
+        axes.set_ylabel("predicted")
+    return figure
+
+
+def length_figure(lengths: NDArray[np.int64], unit: str) -> Figure:
+    """How many samples have how many steps."""
+    with style():
+        figure, (axes,) = new_figure(1.9)
+        most = int(lengths.max())
+        edges = np.unique(np.linspace(lengths.min(), most + 1, min(most - int(lengths.min()) + 2, 60)).astype(int))
+        axes.hist(lengths, bins=edges.tolist(), color=COLOURS["model"])
+        axes.set_title("Rows by length")
+        step_axis(axes, unit)
+    return figure
+
+
+def count_figure(counts: NDArray[np.int64], names: Sequence[str]) -> Figure:
+    """Samples of each class, the most frequent first."""
+    order = np.argsort(-counts, kind="stable")[:_MOST_BARS]
+    with style():
+        figure, (axes,) = new_figure(0.7 + 0.2 * len(order))
+        axes.barh(range(len(order)), counts[order], color=COLOURS["model"])
+        axes.set_yticks(range(len(order)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: _short(names[int(order[int(at)])])))
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
+        left = f", {len(names) - len(order):,} more are not shown" if len(names) > len(order) else ""
+        axes.set_title(f"Rows by class{left}")
+    return figure
+
+
+def sequence_figure(sequences: Sequence[NDArray[Any]], titles: Sequence[str]) -> Figure:
+    """Up to eight sequences: features over steps, pixels as an image of rows."""
+    columns = 4
+    rows = -(-len(sequences) // columns)
+    with style():
+        figure, axes = new_figure(1.9 * rows, rows, columns)
+        for one, values, title in zip(axes, sequences, titles, strict=False):
+            one.set_title(title, fontsize=8)
+            if values.dtype == np.uint8:
+                one.imshow(values, cmap="gray", aspect="equal")
+                one.set_axis_off()
+            else:
+                one.plot(values[:, :_MOST_LINES], linewidth=0.8)
+                step_axis(one)
+                one.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+        for unused in axes[len(sequences) :]:
+            unused.set_axis_off()
+    return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"

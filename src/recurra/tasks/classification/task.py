@@ -1,0 +1,309 @@
+"""The fitted classification task: settings, and all that was learned from the data except weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor, nn
+
+from recurra.data.sample_checks import empty, repair
+from recurra.data.samples import Samples
+from recurra.data.vectors import Vectors, read_vectors
+from recurra.data.vocabulary import FIRST, Vocabulary
+from recurra.errors import DataError, SettingsError
+from recurra.settings import from_dict, to_dict
+from recurra.task import Scored, Split
+from recurra.tasks.classification.answers import (
+    Floats,
+    Number,
+    OneClass,
+    SeveralLabels,
+    learn_class,
+    learn_labels,
+    learn_number,
+    restore_answers,
+)
+from recurra.tasks.classification.examples import Batch, Examples, Scale, encode_texts
+from recurra.tasks.classification.models import SequenceClassifier
+from recurra.tasks.classification.predictions import Predictions
+from recurra.tasks.classification.reading import Source, read_samples, read_source
+from recurra.tasks.classification.scores import Scores, restore_scores, score
+from recurra.tasks.classification.settings import Classification
+from recurra.tasks.classification.split import Divided, divide, require_frequent
+
+if TYPE_CHECKING:
+    from recurra.tasks.figures import EpochLine
+    from recurra.tasks.sections import Findings
+
+_CHUNK = 256  # samples predicted at once
+_EMBEDDING = 100
+_VECTORS = "words start from the vectors of"
+_FEW = 5000  # samples up to which a held-out part is worth a second training
+
+
+@dataclass(frozen=True)
+class ClassificationTask:
+    """How sequences are read, encoded, classified and scored.
+
+    >>> rows = {"text": ["good film", "bad film", "good", "bad"] * 3, "label": ["+", "-", "+", "-"] * 3}
+    >>> settings = Classification(text="text", label="label")
+    >>> task, divided = ClassificationTask.learn(settings, settings.read(rows))
+    >>> task.answers.classes.names, len(task.vocabulary)
+    (('+', '-'), 5)
+    """
+
+    name: ClassVar[str] = "classification"
+
+    settings: Classification
+    answers: OneClass | SeveralLabels | Number
+    vocabulary: Vocabulary | None
+    """Of texts; None for numbers."""
+    scale: Scale | None
+    """Of numbers; None for texts."""
+    features: tuple[str, ...]
+    """[D] their names."""
+    embedding_size: int
+    """E, of a symbol's vector and of the front's outputs."""
+    samples: int
+    """How many there were to learn from."""
+    vectors: Vectors = field(default_factory=dict, compare=False)
+    """Of words, to start from; they end up in the weights."""
+
+    @classmethod
+    def learn(cls, settings: Classification, data: Source) -> tuple[ClassificationTask, Divided]:
+        """Learn classes, vocabulary and scale; the last two from the training part only."""
+        samples = repair(read_samples(data, settings, answered=True), settings.repairs)
+        assert samples.answers is not None
+        samples = require_frequent(samples, settings.repairs.skip_rare)
+        answers = _learn_answers(settings, samples)
+        divided = divide(samples, settings.validation, settings.test, settings.split_seed)
+        vocabulary, scale, size = None, None, settings.embedding_size
+        vectors: Vectors = {}
+        if samples.texts is not None:
+            vocabulary = Vocabulary.learn((samples.texts[i] for i in divided.training), settings.tokens)
+            if settings.vectors is not None:
+                size, vectors = _read_vectors(settings, vocabulary)
+                samples = samples.noticing(f"{len(vectors):,} of {len(vocabulary):,} {_VECTORS} {settings.vectors}")
+        if samples.numbers is not None:
+            scale = Scale.learn(samples.numbers.take(divided.training))
+        task = cls(settings, answers, vocabulary, scale, samples.features, size or _EMBEDDING, len(samples), vectors)
+        return task, replace(divided, samples=samples)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of the task as plain JSON values."""
+        return {
+            "settings": to_dict(self.settings),
+            "answers": self.answers.to_dict(),
+            "vocabulary": None if self.vocabulary is None else self.vocabulary.to_dict(),
+            "scale": None if self.scale is None else {"mean": self.scale.mean, "spread": self.scale.spread},
+            "features": list(self.features),
+            "embedding_size": self.embedding_size,
+            "samples": self.samples,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClassificationTask:
+        """The task that :meth:`to_dict` made plain."""
+        vocabulary, scale = values["vocabulary"], values["scale"]
+        return cls(
+            settings=from_dict(Classification, values["settings"]),
+            answers=restore_answers(values["answers"]),
+            vocabulary=None if vocabulary is None else Vocabulary.from_dict(vocabulary),
+            scale=None if scale is None else Scale(*(tuple(map(float, scale[k])) for k in ("mean", "spread"))),
+            features=tuple(str(name) for name in values["features"]),
+            embedding_size=int(values["embedding_size"]),
+            samples=int(values["samples"]),
+        )
+
+    # Reading
+
+    def read(self, data: Any, answered: bool) -> Samples:
+        """The samples of new data, which must have the features that were learned."""
+        samples = read_samples(read_source(data, self.settings), self.settings, answered)
+        if (samples.texts is None) != (self.vocabulary is None) or len(samples.features) != len(self.features):
+            wanted = "texts" if self.vocabulary is not None else f"{len(self.features)} features at each step"
+            came = "texts" if samples.texts is not None else f"{len(samples.features)} features"
+            raise DataError(samples.source, f"the model reads {wanted}, {came} came. Give data like those it learned.")
+        return samples
+
+    def encode(self, samples: Samples, answered: bool = True) -> Examples:
+        """The samples as the model reads them."""
+        target = self.answers.encode(samples.answers, samples.where) if answered and samples.answers else None
+        if self.vocabulary is not None:
+            assert samples.texts is not None
+            return Examples(samples, encode_texts(list(samples.texts), self.vocabulary), None, target)
+        assert samples.numbers is not None
+        return Examples(samples, samples.numbers, self.scale, target)
+
+    # The model
+
+    def build_model(self) -> nn.ModuleList:
+        """All members with fresh weights."""
+        symbols = None if self.vocabulary is None else len(self.vocabulary)
+        features = None if self.vocabulary is not None else len(self.features)
+        members = [
+            SequenceClassifier(self.settings, symbols, features, self.embedding_size, self.answers.size)
+            for _ in range(self.settings.members)
+        ]
+        for member in members:
+            self._set_vectors(member)
+        return nn.ModuleList(members)
+
+    @torch.no_grad()
+    def _set_vectors(self, member: SequenceClassifier) -> None:
+        """Give the words that have a vector theirs."""
+        for word, vector in self.vectors.items():
+            assert self.vocabulary is not None
+            assert member.embedding is not None
+            member.embedding.table.weight[int(self.vocabulary.encode(word)[0])] = torch.from_numpy(vector)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean loss of a batch, a scalar."""
+        assert batch.target is not None
+        return self.answers.loss(model(batch), batch.target, self.settings.smoothing)
+
+    # Training
+
+    def split(self, divided: Divided) -> Split:
+        """Hold out some of each class for the score, and some to choose the best weights."""
+        samples = divided.samples
+        few = len(samples) < _FEW and len(divided.training) < len(samples)
+        refit = few if self.settings.refit is None else self.settings.refit
+        return Split(
+            training=self.encode(samples.take(divided.training)),
+            validate=self._validation(samples.take(divided.validation)) if len(divided.validation) else None,
+            score=partial(self._score, samples=samples.take(divided.test)) if len(divided.test) else None,
+            everything=self.encode(samples) if refit else None,
+            description=self._describe(divided),
+            notices=samples.notices,
+        )
+
+    @property
+    def training_defaults(self) -> Mapping[str, Any]:
+        """Samples per step and the highest learning rate."""
+        return {"batch_size": 64 if self.samples < 20_000 else 128, "learning_rate": 2e-3}
+
+    def choose_steps(self, examples: int, batch_size: int) -> int:
+        """Some passes over many samples, many over few."""
+        return max(600, min(10 * examples // batch_size, 6000))
+
+    def _validation(self, samples: Samples) -> Callable[[nn.Module], float]:
+        examples = self.encode(samples)
+        batches = [examples.batch(chunk) for chunk in _chunks(examples)]
+
+        def validate(model: nn.Module) -> float:
+            raw = torch.cat([model(batch) for batch in batches])
+            target = torch.cat([batch.target for batch in batches if batch.target is not None])
+            return float(self.answers.loss(raw, target, 0.0))
+
+        return validate
+
+    def _score(self, model: nn.ModuleList, samples: Samples) -> Scored:
+        predictions = self.predict_samples(model, samples)
+        return Scored(score(predictions, self.answers), (predictions, model))
+
+    def _describe(self, divided: Divided) -> str:
+        parts = [f"{len(divided.training):,} to learn from"]
+        parts += [f"{len(divided.validation):,} to choose the best weights"] if len(divided.validation) else []
+        parts += [f"{len(divided.test):,} held out for the score"] if len(divided.test) else []
+        what = f"{len(divided.samples):,} " + ("texts" if self.vocabulary is not None else "sequences")
+        if not isinstance(self.answers, Number):
+            kind = "classes" if isinstance(self.answers, OneClass) else "labels"
+            what += f" of {len(self.answers.classes):,} {kind}"
+        read = (
+            f"; {self.vocabulary.tokens.unit}s, {len(self.vocabulary):,} known"
+            if self.vocabulary is not None
+            else f"; {len(self.features):,} feature{'' if len(self.features) == 1 else 's'} at each step"
+        )
+        return what + ": " + ", ".join(parts) + read
+
+    def findings(self, divided: Divided, scored: Scored | None, histories: Sequence[Sequence[EpochLine]]) -> Findings:
+        """What the report says."""
+        from recurra.tasks.classification.sections import findings  # matplotlib takes half a second to import
+
+        return findings(self, divided, scored, histories)
+
+    # Use
+
+    def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
+        """Predict a class, labels or a number for each sample, in the order of the data.
+
+        Columns: the text, or the name of the sequence, or its number; then ``label`` and its ``probability``, and
+        ``p(…)`` for each class; or ``labels``; or the target's name.
+        """
+        samples = self.read(data, answered=False)
+        nothing = empty(samples)
+        if nothing and not self.settings.repairs.skip_empty:
+            repair(samples, self.settings.repairs)  # says what is wrong
+        real = np.setdiff1d(np.arange(len(samples)), nothing)
+        if not len(real):
+            raise DataError(samples.source, "there must be something to read, all of it is empty. Check the data.")
+        predictions = self.predict_samples(model, repair(samples.take(real), self.settings.repairs), answered=False)
+        return predictions.frame(self.answers, self.settings, samples, real)
+
+    def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
+        """Score the model on all of ``data``."""
+        samples = repair(self.read(data, answered=True), self.settings.repairs)
+        return score(self.predict_samples(model, samples), self.answers)
+
+    def restore_scores(self, values: Mapping[str, Any]) -> Scores:
+        """The scores that their ``to_dict`` made plain."""
+        return restore_scores(values)
+
+    def predict_samples(self, model: nn.ModuleList, samples: Samples, answered: bool = True) -> Predictions:
+        """What the members say together of each sample; probabilities and numbers are averaged."""
+        examples = self.encode(samples, answered)
+        said = self._say(model, examples)
+        return Predictions(samples, said, None if examples.target is None else examples.target.numpy())
+
+    @torch.no_grad()
+    def _say(self, model: nn.ModuleList, examples: Examples) -> Floats:
+        model.eval()
+        chunks = _chunks(examples)
+        said = np.concatenate(
+            [
+                sum(self.answers.predict(member(batch)) for member in model) / len(model)
+                for batch in map(examples.batch, chunks)
+            ]
+        )
+        unsorted = np.empty_like(said)
+        unsorted[torch.cat(chunks).numpy()] = said
+        return unsorted
+
+
+def _chunks(examples: Examples) -> list[Tensor]:
+    """All samples by length, so that little is padded."""
+    return list(torch.split(torch.argsort(examples.lengths, stable=True), _CHUNK))
+
+
+def _read_vectors(settings: Classification, vocabulary: Vocabulary) -> tuple[int, Vectors]:
+    """The size and the vectors of known words; both must fit the settings."""
+    assert settings.vectors is not None
+    if vocabulary.tokens.unit != "word":
+        raise SettingsError(
+            "Classification.vectors", f"needs unit = 'word', got {vocabulary.tokens.unit!r}. Change one of them."
+        )
+    words = [vocabulary.symbol(number) for number in range(FIRST, len(vocabulary))]
+    size, vectors = read_vectors(settings.vectors, words)
+    if settings.embedding_size not in (None, size):
+        raise SettingsError(
+            "Classification.embedding_size",
+            f"must be {size}, that of the vectors, got {settings.embedding_size}. Leave it out.",
+        )
+    return size, vectors
+
+
+def _learn_answers(settings: Classification, samples: Samples) -> OneClass | SeveralLabels | Number:
+    assert samples.answers is not None
+    if settings.target is not None:
+        return learn_number(samples.answers, samples.source)
+    balanced = settings.class_weights == "balanced"
+    if settings.multi_label:
+        return learn_labels(samples.answers, samples.source, balanced)
+    return learn_class(samples.answers, samples.source, balanced)
