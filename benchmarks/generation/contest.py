@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import torch
 
-import by_hand
 import recurra
 from recurra.data.text import read_text
 from recurra.tasks.generation.parts import Part

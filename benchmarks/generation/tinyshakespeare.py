@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 
 import torch
-
-import recurra
 from contest import measure
 from record import data_text, keep
+
+import recurra
 
 SETTINGS = {
     3: {"validation": 0.03, "test": 0.0},

@@ -91,7 +91,7 @@ def test_files_are_scored_together(bundle, files):
     done = recurra("evaluate", bundle, *files)
     assert done.returncode == 0, done.stderr
     size = sum(len(file.read_text()) for file in files)
-    assert f"Scored on {size:,} characters" in done.stdout
+    assert f"Scored on {size:,} characters, from" in done.stdout
 
 
 def test_info_tells_of_the_model(bundle, files):

@@ -81,7 +81,8 @@ class Scores:
 
     def scope(self) -> str:
         """What was scored."""
-        text = f"Scored on {self.symbols:,} {self.unit}s, {self.characters:,} characters, from first to last."
+        symbols, characters = f"{self.symbols:,} {self.unit}s", f"{self.characters:,} characters"
+        text = f"Scored on {symbols if symbols == characters else f'{symbols}, {characters}'}, from first to last."
         if self.unknown:
             share = self.unknown / self.symbols * 100
             text += (

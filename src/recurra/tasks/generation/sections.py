@@ -10,6 +10,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
+from recurra.data.vocabulary import FIRST
 from recurra.settings import Sampling
 from recurra.tasks.figures import COLOURS, EpochLine, legend, new_figure, step_axis, style, training_section
 from recurra.tasks.generation.model import LanguageModel
@@ -149,15 +150,16 @@ def _surprise(
 
 def _data(task: GenerationTask, parts: Parts) -> Section:
     unit = task.vocabulary.tokens.unit
+    columns = ("part", f"{unit}s", "unknown", *([] if unit == "character" else ["characters"]))
     rows = tuple(
-        (name, f"{part.characters:,}", f"{len(part):,}", f"{part.unknown:,}")
+        (name, f"{len(part):,}", f"{part.unknown:,}", f"{part.characters:,}")[: len(columns)]
         for name, part in (("training", parts.training), ("validation", parts.validation), ("test", parts.test))
     )
     often = np.argsort(-np.asarray(task.counts), kind="stable")[:_ROWS]
     common = "  ".join(visible(task.vocabulary.symbol(int(number))) for number in often if task.counts[number])
-    text = f"{len(task.vocabulary):,} {unit}s are told apart. The most frequent ones: {common}"
+    text = f"{len(task.vocabulary) - FIRST:,} {unit}s are told apart. The most frequent ones: {common}"
     notices = "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in parts.text.notices)
-    return Section("Data", text + notices, table=Table(("part", "characters", f"{unit}s", "unknown"), rows))
+    return Section("Data", text + notices, table=Table(columns, rows))
 
 
 def visible(text: str) -> str:
