@@ -142,6 +142,14 @@ def test_bad_files_are_a_sentence_and_nothing_is_written(tmp_path, files, conten
     assert not out.exists()
 
 
+def test_settings_that_make_no_model_leave_nothing_behind(files, tmp_path):
+    out = tmp_path / "model"
+    done = recurra("train", "generation", *files, "--out", out, "--cell", "gru", "--peephole", "diagonal", *SIZE)
+    assert done.returncode == 2
+    assert "is an option of cell = 'lstm'" in done.stderr
+    assert not out.exists()
+
+
 def test_other_abilities_are_refused(bundle, files):
     done = recurra("predict", bundle, files[0])
     assert (done.returncode, "can predict is needed" in done.stderr) == (2, True)

@@ -70,7 +70,10 @@ def test_files_are_one_text(file, block):
     assert text.source == f"{first}, {second}, {third}"
     assert read_text([second, first]).sha256 != read_text([first, second]).sha256
     assert read_text([first]).sha256 == hashlib.sha256(b"one").hexdigest()
-    assert read_text([first] * 5).source.endswith("and 2 more")
+    more = [file("x", f"more{number}.txt") for number in range(5)]
+    assert read_text(more).source.endswith("and 2 more")
+    with pytest.raises(DataError, match="named twice"):
+        read_text([first, second, first])
 
 
 def test_gzip_is_unpacked(file, block):

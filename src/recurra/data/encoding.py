@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from recurra.errors import DataError
 
@@ -87,4 +88,4 @@ def likely_encoding(data: bytes) -> str:
 
 def how_to_convert(encoding: str, source: str) -> str:
     """The command that makes UTF-8 of a file."""
-    return f"Convert it: iconv -f {encoding} -t UTF-8 {source} > utf8.csv"
+    return f"Convert it: iconv -f {encoding} -t UTF-8 {source} > utf8{Path(source).suffix}"

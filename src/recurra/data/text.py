@@ -78,7 +78,7 @@ def read_text(source: Files) -> Text:
     """Look through all of the files: that they are text, and how long it is.
 
     Raises:
-        DataError: a file is missing, empty, or not UTF-8; it names file, line and byte.
+        DataError: a file is missing, empty, named twice, or not UTF-8; it names file, line and byte.
 
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "poem.txt"
@@ -94,6 +94,7 @@ def read_text(source: Files) -> Text:
         raise DataError("files", "there must be a file of text, none was named. Name one.")
     for file in files:
         _require_file(file)
+    _refuse_repeated(files)
     repairs = _Repairs()
     characters = sum(map(len, _read(files, repairs)))
     hashes = [sha256(file) for file in files]
@@ -133,6 +134,18 @@ def _require_file(file: Path) -> None:
         raise DataError(str(file), "a file must be there, none is. Check the path.")
     if not file.stat().st_size:
         raise DataError(str(file), "a file must hold text, it is empty. Leave it out or get it anew.")
+
+
+def _refuse_repeated(files: tuple[Path, ...]) -> None:
+    seen: set[Path] = set()
+    for file in files:
+        if (same := file.resolve()) in seen:
+            raise DataError(
+                str(file),
+                "a file must be named once, it is named twice: the end that is held out would be learned. "
+                "Name it once.",
+            )
+        seen.add(same)
 
 
 def _read(files: tuple[Path, ...], repairs: _Repairs) -> Iterator[str]:
