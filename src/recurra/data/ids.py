@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from recurra.data.vocabulary import Vocabulary
 
+_BLOCK = 2**20  # ids
+
 
 def encode_blocks(blocks: Iterable[str], vocabulary: Vocabulary) -> NDArray[Any]:
     """[N] the ids of all blocks, in the smallest unsigned type that holds them; not to be written to.
@@ -31,3 +33,15 @@ def encode_blocks(blocks: Iterable[str], vocabulary: Vocabulary) -> NDArray[Any]
         if not file.tell():  # nothing can be mapped
             return np.empty(0, dtype=kind)
         return np.memmap(file, dtype=kind, mode="r")
+
+
+def count_ids(ids: NDArray[Any], size: int) -> NDArray[np.int64]:
+    """[V] how often each id from 0 to ``size - 1`` comes; block by block, as counting takes 8 bytes for each.
+
+    >>> count_ids(np.array([2, 3, 3], dtype=np.uint8), 5).tolist()
+    [0, 0, 1, 2, 0]
+    """
+    counts = np.zeros(size, dtype=np.int64)
+    for start in range(0, len(ids), _BLOCK):
+        counts += np.bincount(ids[start : start + _BLOCK], minlength=size)
+    return counts

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recurra.data.ids import encode_blocks
+from recurra.data.ids import count_ids, encode_blocks
 from recurra.data.text import Text
 from recurra.data.vocabulary import PADDING, UNKNOWN, Vocabulary
 from recurra.errors import DataError
@@ -30,20 +30,18 @@ class Part:
 
     ids: NDArray[Any]
     characters: int
+    unknown: int = 0
+    """How many symbols are not in the vocabulary."""
 
     def __len__(self) -> int:
         return len(self.ids)
-
-    @property
-    def unknown(self) -> int:
-        """How many symbols are not in the vocabulary."""
-        return int(np.count_nonzero(self.ids == UNKNOWN))
 
     @classmethod
     def encode(cls, text: Text, vocabulary: Vocabulary, start: int = 0, stop: int | None = None) -> Part:
         """The characters from ``start`` to ``stop``."""
         stop = text.characters if stop is None else stop
-        return cls(encode_blocks(text.blocks(start, stop), vocabulary), stop - start)
+        ids = encode_blocks(text.blocks(start, stop), vocabulary)
+        return cls(ids, stop - start, int(count_ids(ids, len(vocabulary))[UNKNOWN]))
 
 
 @dataclass(frozen=True, eq=False)

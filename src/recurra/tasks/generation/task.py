@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from torch import Tensor, nn
 
+from recurra.data.ids import count_ids
 from recurra.data.text import Files, Text, read_text
 from recurra.data.vocabulary import FIRST, Vocabulary
 from recurra.errors import BundleError, DataError
@@ -53,7 +53,7 @@ class GenerationTask:
         vocabulary = Vocabulary.learn(text.blocks(0, first), settings.tokens)
         training = Part.encode(text, vocabulary, 0, first)
         require_symbols(text, training)
-        counts = np.bincount(training.ids, minlength=len(vocabulary))
+        counts = count_ids(training.ids, len(vocabulary))
         validation = Part.encode(text, vocabulary, first, second)
         test = Part.encode(text, vocabulary, second)
         task = cls(settings, vocabulary, tuple(int(count) for count in counts))
