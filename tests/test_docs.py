@@ -23,10 +23,20 @@ def test_links_lead_somewhere(page):
         assert (page.parent / target).exists(), target
 
 
-def test_the_page_on_layers_runs():
-    page = (ROOT / "docs" / "how-to" / "replace-torch-layers.md").read_text(encoding="utf-8")
+def run(page: str) -> dict[str, object]:
+    """Run all the Python of a page; the names that it leaves."""
     names: dict[str, object] = {}
-    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)
+    return names
+
+
+def test_the_page_on_layers_runs():
+    names = run("how-to/replace-torch-layers.md")
     assert names["output"].shape == (4, 20, 32)
     assert names["y"].shape == (1, 32)
+
+
+def test_the_page_on_classification_runs():
+    assert run("how-to/classify.md")["answer"].columns == ["message", "kind", "probability", "p(ham)", "p(spam)"]

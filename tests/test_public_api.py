@@ -14,6 +14,7 @@ NAMES = {
     "Reading",
     "RecurraError",
     "Sampling",
+    "Repairs",
     "Tokens",
     "TrainingOptions",
     "__version__",

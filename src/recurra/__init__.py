@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from recurra.bundle import Bundle as Bundle
     from recurra.bundle import load as load
     from recurra.data.columns import Reading as Reading
+    from recurra.data.repairs import Repairs as Repairs
     from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
     from recurra.pipeline import resume as resume
@@ -33,6 +34,7 @@ _HOMES = {
     "Forecasting": "recurra.tasks.forecasting",
     "Generation": "recurra.tasks.generation",
     "Reading": "recurra.data.columns",
+    "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
     "Tokens": "recurra.data.tokens",
@@ -50,6 +52,7 @@ __all__ = [
     "Generation",
     "Reading",
     "RecurraError",
+    "Repairs",
     "Sampling",
     "Tokens",
     "TrainingOptions",

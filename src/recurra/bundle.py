@@ -295,7 +295,7 @@ def _refuse_constant(name: str) -> None:
 
 def _like(frame: pl.DataFrame, data: Any) -> Any:
     """The frame in the kind of the caller's own."""
-    if isinstance(data, (str, Path, dict, Table, pl.DataFrame, pl.LazyFrame)):
+    if isinstance(data, (str, Path, dict, list, tuple, Table, pl.DataFrame, pl.LazyFrame)):
         return frame
     kind = nw.get_native_namespace(nw.from_native(data))
     return nw.from_native(frame).to_pandas() if kind.__name__ == "pandas" else nw.from_native(frame).to_arrow()

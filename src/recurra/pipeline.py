@@ -220,7 +220,7 @@ def _title(stage: str, number: int, members: int, twice: bool) -> str:
     of = f" member {number} of {members}" if members > 1 else ""
     if not twice:
         return f"training{of}"
-    return f"training{of} without the held-out end" if stage == "select" else f"training{of} on all of the data"
+    return f"training{of} without the held-out part" if stage == "select" else f"training{of} on all of the data"
 
 
 def _require_free(folder: Path) -> None:

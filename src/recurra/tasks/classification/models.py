@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from recurra.data.vocabulary import Vocabulary
 from recurra.nn import build_encoder
 from recurra.nn.front import Convolution, SymbolEmbedding
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.examples import Batch
 from recurra.tasks.classification.settings import Classification
+
+_LEFT_OUT, _LEFT_OUT_SMALL = 0.3, 0.1  # of words, and of characters, bytes, subwords, of which no few say much
 
 
 class SequenceClassifier(nn.Module):
@@ -16,22 +19,15 @@ class SequenceClassifier(nn.Module):
 
     Args:
         settings: of the task.
-        symbols: V, the size of the vocabulary; None for sequences of numbers.
-        features: D, the numbers of each step; None for symbols.
+        reads: the vocabulary of texts, or D, the numbers of each step.
         size: E, the numbers of a symbol's vector and of the front's outputs.
         outputs: R.
     """
 
-    def __init__(
-        self, settings: Classification, symbols: int | None, features: int | None, size: int, outputs: int
-    ) -> None:
+    def __init__(self, settings: Classification, reads: Vocabulary | int, size: int, outputs: int) -> None:
         super().__init__()
-        self.embedding = (
-            None
-            if symbols is None
-            else SymbolEmbedding(symbols, size, settings.embedding_dropout, settings.symbol_dropout)
-        )
-        width = size if features is None else features
+        self.embedding = None if isinstance(reads, int) else _embedding(settings, reads, size)
+        width = reads if isinstance(reads, int) else size
         self.linear = nn.Linear(width, size) if settings.front == "linear" else None
         self.convolution = Convolution(width, size, settings.stride) if settings.front == "convolution" else None
         self.encoder = build_encoder(settings.encoder, width if settings.front in ("auto", "direct") else size)
@@ -58,3 +54,10 @@ class SequenceClassifier(nn.Module):
         mask = outputs.new_ones(outputs.shape[:2]).cumsum(dim=1) <= lengths[:, None]
         pooled, weights = self.pooling(outputs, mask, self.encoder.last(state))
         return self.output(self.dropout(pooled)), weights
+
+
+def _embedding(settings: Classification, vocabulary: Vocabulary, size: int) -> SymbolEmbedding:
+    share = settings.symbol_dropout
+    if share is None:
+        share = _LEFT_OUT if vocabulary.tokens.unit == "word" else _LEFT_OUT_SMALL
+    return SymbolEmbedding(len(vocabulary), size, settings.embedding_dropout, share)

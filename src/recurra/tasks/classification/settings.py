@@ -56,7 +56,10 @@ class Classification:
         Field(ge=1, description="numbers per symbol, and outputs of the front; default: 100, or the vectors'"),
     ] = None
     embedding_dropout: Annotated[Probability, Field(description="share of the embedding's features left out")] = 0.3
-    symbol_dropout: Annotated[Probability, Field(description="share of symbols made unknown in training")] = 0.1
+    symbol_dropout: Annotated[
+        Probability | None,
+        Field(description="share of symbols made unknown in training; default: 0.3 of words, 0.1 of smaller ones"),
+    ] = None
     vectors: Annotated[
         str | None, Field(description="file of word vectors to start from (GloVe or fastText text format)")
     ] = None

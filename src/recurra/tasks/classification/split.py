@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.data.grid import count_of
 from recurra.data.labels import rare_labels
 from recurra.data.samples import Samples
 from recurra.errors import DataError, nearest
@@ -79,7 +80,7 @@ def require_frequent(samples: Samples, skip: bool) -> Samples:
     if not len(kept):
         raise DataError(samples.source, "every label comes once only: there is nothing to learn. Check the column.")
     names = ", ".join(repr(label) for label in rare[:3]) + (", …" if len(rare) > 3 else "")
-    return kept.noticing(f"{len(found)} rows left out whose label comes once: {names}")
+    return kept.noticing(f"{count_of(len(found), 'row')} left out whose label comes once: {names}")
 
 
 def _strata(answers: Sequence[Any]) -> Ints:

@@ -26,6 +26,7 @@ MAIN = {"class": "accuracy", "labels": "micro_f1", "number": "mae"}
 """The metric of the verdict."""
 LOWER_IS_BETTER = ("log_loss", "brier", "calibration_error", "mae", "rmse")
 _WEAKEST = 3
+_CLOSE = 0.03
 
 
 def summary(scores: Scores) -> str:
@@ -79,7 +80,9 @@ def calibration_text(scores: Scores) -> str:
     """Say whether the probabilities mean what they say."""
     mean = sum(one.confidence * one.count for one in scores.calibration) / scores.samples
     right = scores.model["accuracy"]
-    how = "too sure of itself" if mean > right + 0.02 else "less sure than it could be" if mean < right - 0.02 else None
+    how = None
+    if abs(mean - right) > _CLOSE:
+        how = "too sure of itself" if mean > right else "less sure than it could be"
     said = f"Its probabilities say {percent_text(mean)} on average, {percent_text(right)} are right"
     return f"{said}: it is {how}." if how else f"{said}."
 

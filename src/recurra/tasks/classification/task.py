@@ -145,10 +145,9 @@ class ClassificationTask:
 
     def build_model(self) -> nn.ModuleList:
         """All members with fresh weights."""
-        symbols = None if self.vocabulary is None else len(self.vocabulary)
-        features = None if self.vocabulary is not None else len(self.features)
+        reads = len(self.features) if self.vocabulary is None else self.vocabulary
         members = [
-            SequenceClassifier(self.settings, symbols, features, self.embedding_size, self.answers.size)
+            SequenceClassifier(self.settings, reads, self.embedding_size, self.answers.size)
             for _ in range(self.settings.members)
         ]
         for member in members:
