@@ -93,10 +93,19 @@ def test_the_parts_follow_one_another_and_end_where_lines_end(text):
     assert first == pytest.approx(0.7 * len(content), abs=30)
     assert second == pytest.approx(0.8 * len(content), abs=30)
     assert divide(read, 0.0, 0.0) == (len(content), len(content))
+    assert divide(read, 0.1, 0.0)[1] == len(content)
     _, parts = small(validation=0.1, test=0.2).learn(read)
     joined = np.concatenate([parts.training.ids, parts.validation.ids, parts.test.ids])
     task, _ = small(validation=0.1, test=0.2).learn(read)
     assert task.vocabulary.decode(joined) == content
+
+
+def test_a_part_without_lines_is_cut_where_its_share_begins(tmp_path):
+    path = tmp_path / "line.txt"
+    path.write_text("a" * 500 + "\n" + "b" * 499)
+    assert divide(read_text(path), 0.1, 0.1) == (800, 900)
+    path.write_text("b" * 999 + "\n")
+    assert divide(read_text(path), 0.1, 0.1) == (800, 900)
 
 
 def test_the_vocabulary_is_that_of_the_training_part(tmp_path):
@@ -192,6 +201,7 @@ def test_where_streams_begin_nothing_is_known_of_before(bundle):
         ({"validation": 0.6, "test": 0.5}, "must leave text to learn from"),
         ({"one_hot": True, "tied": True}, "needs embeddings"),
         ({"one_hot": True, "embedding_size": 4}, "needs embeddings"),
+        ({"one_hot": True, "embedding_dropout": 0.1}, "needs embeddings"),
         ({"tied": True, "adaptive": True}, "Drop one of them"),
         ({"encoder": {"bidirectional": True}}, "forwards only"),
         ({"chunk": 0}, "chunk"),

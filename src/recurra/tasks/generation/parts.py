@@ -99,10 +99,16 @@ class TextStreams:
 
 
 def divide(text: Text, validation: float, test: float) -> tuple[int, int]:
-    """Where the validation and where the test part begin: at the first line end after their shares would."""
-    first = text.line_end(round(text.characters * (1 - validation - test))) if validation else None
-    second = text.line_end(round(text.characters * (1 - test))) if test else text.characters
-    return (second if first is None else min(first, second)), second
+    """Where the validation and where the test part begin: where a line begins, if that costs them no more than half."""
+    second = _border(text, test, text.characters)
+    return _border(text, validation, second), second
+
+
+def _border(text: Text, share: float, stop: int) -> int:
+    """The beginning of a part before ``stop`` that has about this share of the whole text."""
+    size = round(text.characters * share)
+    line = text.line_end(stop - size) if size else stop
+    return line if line - (stop - size) <= size / 2 else stop - size
 
 
 def require_symbols(text: Text, part: Part) -> None:

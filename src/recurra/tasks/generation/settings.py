@@ -58,9 +58,10 @@ class Generation:
                 "Generation.test",
                 f"validation and test must leave text to learn from, got shares {self.validation} and {self.test}.",
             )
-        if self.one_hot and (self.tied or self.embedding_size or self.symbol_dropout):
-            name = "tied" if self.tied else "embedding_size" if self.embedding_size else "symbol_dropout"
-            raise SettingsError(f"Generation.{name}", "needs embeddings, with one_hot there are none. Drop one.")
+        of_embeddings = ("tied", "embedding_size", "embedding_dropout", "symbol_dropout")
+        without = [name for name in of_embeddings if self.one_hot and getattr(self, name)]
+        if without:
+            raise SettingsError(f"Generation.{without[0]}", "needs embeddings, with one_hot there are none. Drop one.")
         if self.tied and self.adaptive:
             raise SettingsError(
                 "Generation.tied", "the adaptive softmax has weights of its own, tied ones cannot be. Drop one of them."
