@@ -57,8 +57,8 @@ def test_windows_line_ends_and_marks_are_repaired_and_counted(file, block):
     text = read_text(file(b"\xef\xbb\xbfa\r\nb\r\n\r\nlone \r stays\r"))
     assert "".join(text.blocks()) == "a\nb\n\nlone \r stays\r"
     assert text.notices == (
-        "3 line ends of Windows were read as plain ones",
-        "1 byte order mark at the start of a file was left out",
+        "line ends of Windows, read as plain ones: 3",
+        "byte order marks at the start of a file, left out: 1",
     )
 
 
@@ -66,7 +66,7 @@ def test_files_are_one_text(file, block):
     first, second, third = file("one", "1.txt"), file("two\n", "2.txt"), file("three", "3.txt")
     text = read_text([first, second, third])
     assert "".join(text.blocks()) == "one\ntwo\nthree"
-    assert text.notices == ("a line break was put after 1 file(s) that end within a line",)
+    assert text.notices == ("line breaks put after files that end within a line: 1",)
     assert text.source == f"{first}, {second}, {third}"
     assert read_text([second, first]).sha256 != read_text([first, second]).sha256
     assert read_text([first]).sha256 == hashlib.sha256(b"one").hexdigest()

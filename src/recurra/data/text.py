@@ -85,7 +85,7 @@ def read_text(source: Files) -> Text:
     >>> _ = path.write_bytes("Über allen Gipfeln\\r\\nist Ruh".encode())
     >>> text = read_text(path)
     >>> text.characters, text.notices, list(text.blocks(start=19))
-    (26, ('1 line end of Windows was read as a plain one',), ['ist Ruh'])
+    (26, ('line ends of Windows, read as plain ones: 1',), ['ist Ruh'])
     """
     if isinstance(source, Text):
         return source
@@ -111,20 +111,12 @@ class _Repairs:
     joints: int = 0
 
     def notices(self) -> tuple[str, ...]:
-        said = (
-            (self.windows_ends, "line end", "of Windows", "read as a plain one", "read as plain ones"),
-            (self.marks, "byte order mark", "at the start of a file", "left out", "left out"),
-            (self.joints, "line break", "put between files that", "has none", "have none"),
-        )
-        notices = []
-        for count, what, which, one, many in said[:2]:
-            if count == 1:
-                notices.append(f"1 {what} {which} was {one}")
-            elif count:
-                notices.append(f"{count:,} {what}s {which} were {many}")
-        if self.joints:
-            notices.append(f"a line break was put after {self.joints:,} file(s) that end within a line")
-        return tuple(notices)
+        counts = {
+            "line ends of Windows, read as plain ones": self.windows_ends,
+            "byte order marks at the start of a file, left out": self.marks,
+            "line breaks put after files that end within a line": self.joints,
+        }
+        return tuple(f"{what}: {count:,}" for what, count in counts.items() if count)
 
 
 def _require_file(file: Path) -> None:
@@ -197,15 +189,16 @@ def _chunks(file: Path) -> Iterator[bytes]:
 
 def _damage(file: Path, offset: int) -> DataError:
     """The error about the byte at ``offset``: found again, so that its line and its place there can be told."""
-    head, line, byte, rest, place = b"", 1, 1, b"", 0
+    head, rest, line, line_start, place = b"", b"", 1, 0, 0
     for chunk in _chunks(file):
         head = head if len(head) >= _HEAD else head + chunk
         before, rest = chunk[: max(offset - place, 0)], rest + chunk[max(offset - place, 0) :]
-        line, byte = line + before.count(b"\n"), len(before) - before.rfind(b"\n") + (byte - 1) * (b"\n" not in before)
+        if b"\n" in before:
+            line, line_start = line + before.count(b"\n"), place + before.rindex(b"\n") + 1
         place += len(chunk)
         if len(rest) >= _LONGEST_CHARACTER and len(head) >= _HEAD:
             break
-    where = f"{file}, line {line}, byte {byte}"
+    where = f"{file}, line {line}, byte {offset - line_start + 1}"
     encoding = wide_encoding(head[:_HEAD])
     if encoding:
         return DataError(str(file), f"text must be UTF-8, this is {encoding}. {how_to_convert(encoding, str(file))}")
