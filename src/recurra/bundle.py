@@ -104,6 +104,15 @@ class Bundle:
         Raises:
             SettingsError: the model is for another task, or the sampling settings contradict each other.
             BundleError: the file of a state is damaged.
+
+        >>> import recurra, tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "text.txt"
+        >>> _ = file.write_text("to be or not to be, " * 20)
+        >>> settings = recurra.Generation(encoder=recurra.Encoder(hidden_size=8))
+        >>> bundle = recurra.train(settings, file, options=recurra.TrainingOptions(steps=5))
+        >>> written = bundle.generate("to be", length=10)
+        >>> len(written.text), written.stopped
+        (10, 'length')
         """
         self.model.eval()
         if not isinstance(self.task, Generates):
