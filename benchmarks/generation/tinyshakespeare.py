@@ -23,10 +23,10 @@ SETTINGS = {
         "test": 0.0,
         "embedding_size": 128,
         "embedding_dropout": 0.1,
-        "encoder": recurra.Encoder(hidden_size=512, layers=2, dropout=0.5, weight_drop=0.3),
+        "encoder": recurra.Encoder(hidden_size=384, layers=2, dropout=0.4, weight_drop=0.2),
     },
 }
-OPTIONS = {3: {}, 30: {"learning_rate": 3e-3}}
+OPTIONS = {3: {}, 30: {"batch_size": 16, "learning_rate": 3e-3, "l2": 0.02}}
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--validate", action="store_true", help="score on the end of the training part")
     parser.add_argument("--rival", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="as many, whatever the time")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     text = data_text("tinyshakespeare/input.txt")
@@ -44,7 +45,8 @@ def main() -> None:
         cut = training.index("\n", int(len(training) * 0.95)) + 1
         training, test = training[:cut], training[cut:]
     settings = recurra.Generation(**SETTINGS[arguments.minutes])
-    result = measure(settings, training, test, arguments.minutes, arguments.rival, **OPTIONS[arguments.minutes])
+    options = {**OPTIONS[arguments.minutes], **({"steps": arguments.steps} if arguments.steps else {})}
+    result = measure(settings, training, test, arguments.minutes, arguments.rival, **options)
     keep(f"tinyshakespeare-{arguments.minutes}-minutes{'-validate' if arguments.validate else ''}", result)
 
 
