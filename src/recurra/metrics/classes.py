@@ -52,7 +52,7 @@ def log_loss(actual: Ints, probabilities: Floats) -> float:
     0.3466
     """
     p = probabilities[np.arange(len(actual)), actual]
-    return float(-np.log(np.maximum(p, _LEAST)).mean())
+    return float(np.log(1 / np.maximum(p, _LEAST)).mean())
 
 
 def brier(actual: Ints, probabilities: Floats) -> float:

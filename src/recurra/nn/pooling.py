@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+_ATTENTION = 64  # hidden units of attention's score: as many as the outputs would take a quarter of the training time
 Pool = Literal["last", "mean", "max", "attention"]
 
 
@@ -26,7 +27,7 @@ class Pooling(nn.Module):
         super().__init__()
         self.kind = kind
         if kind == "attention":
-            self.hidden, self.score = nn.Linear(size, size), nn.Linear(size, 1, bias=False)
+            self.hidden, self.score = nn.Linear(size, _ATTENTION), nn.Linear(_ATTENTION, 1, bias=False)
 
     def forward(self, outputs: Tensor, mask: Tensor, last: Tensor) -> tuple[Tensor, Tensor | None]:
         """Pool ``outputs [B, T, O]``, zero on padding, to ``[B, O]``; also the weights ``[B, T]`` of attention.

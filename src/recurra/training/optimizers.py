@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from recurra.training.options import TrainingOptions
+from recurra.training.options import L2, TrainingOptions
 
 _PLATEAU_VALIDATIONS = 3  # without a gain, then the rate is halved
 
@@ -23,7 +23,7 @@ def build_optimizer(model: nn.Module, options: TrainingOptions) -> Optimizer:
     """Build torch's own optimiser over the trained parameters, in its fused form, which is the fastest one."""
     vectors = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim <= 1]
     groups = [
-        {"params": weights_of(model), "weight_decay": options.l2},
+        {"params": weights_of(model), "weight_decay": L2 if options.l2 is None else options.l2},
         {"params": vectors, "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]

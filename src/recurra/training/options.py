@@ -8,6 +8,9 @@ from pydantic import Field
 
 from recurra.settings import settings
 
+L2 = 1e-4
+"""Where neither the user nor the task says otherwise."""
+
 
 @settings
 class TrainingOptions:
@@ -32,7 +35,10 @@ class TrainingOptions:
     ] = "one-cycle"
     clip: Annotated[float | None, Field(gt=0, description="largest norm of the gradient; longer ones are cut")] = 1.0
     l1: Annotated[float, Field(ge=0, description="L1 penalty on the weights")] = 0.0
-    l2: Annotated[float, Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise")] = 1e-4
+    l2: Annotated[
+        float | None,
+        Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise; chosen if not given"),
+    ] = None
     average: Annotated[
         float, Field(ge=0, lt=1, description="decay of the moving average of the weights that is kept; 0 for none")
     ] = 0.0

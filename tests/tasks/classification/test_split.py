@@ -7,7 +7,7 @@ import pytest
 
 from recurra.data.samples import Samples
 from recurra.errors import DataError
-from recurra.tasks.classification.split import divide, require_frequent
+from recurra.tasks.classification.split import Divided, divide, repetitions, require_frequent
 
 
 def samples(answers, groups=None) -> Samples:
@@ -80,3 +80,13 @@ def test_rows_of_several_labels_go_by_their_rarest():
     held = divide(samples(answers), 0.0, 0.25, seed=0).test
     assert 4 <= sum("rare" in answers[i] for i in held) <= 6
     assert require_frequent(samples([("a", "b"), ("a",), ("b",)]), skip=False).answers == [("a", "b"), ("a",), ("b",)]
+
+
+def test_texts_that_are_learned_and_tested_are_told():
+    some = Samples("d.csv", ["1", "2", "3", "4"], texts=["a", "b", "a", "c"], answers=["x"] * 4)
+    first, second = np.array([0, 1]), np.array([2, 3])
+    nothing = np.array([], dtype=np.int64)
+    assert repetitions(Divided(some, first, nothing, second)) == (
+        "1 of the 2 texts held out for the score stand among the others too, word for word",
+    )
+    assert repetitions(Divided(some, np.array([1]), nothing, second)) == ()

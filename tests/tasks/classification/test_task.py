@@ -89,17 +89,19 @@ def test_long_form_with_a_label_per_sequence(tmp_path):
     settings = classification(sequence="id", time="t", label="move")
     bundle = recurra.train(settings, tmp_path / "moves.csv", options=FEW)
     assert bundle.task.features == ("u", "v")
-    predicted = bundle.predict(frame.drop("move"))
+    predicted = bundle.predict(frame.select("v", "t", "id", "u", pl.lit(3.0).alias("weight")))  # other columns, too
     assert predicted.columns[:3] == ["id", "move", "probability"]
     told = dict(zip(predicted["id"], predicted["move"], strict=True))
     assert np.mean([told[row["id"]] == row["move"] for row in rows]) > 0.9
 
 
-def test_several_labels_of_a_row():
+def test_several_labels_of_a_row(tmp_path):
     frame = texts(120).with_columns(
         kinds=pl.when(pl.col("text").str.contains("story")).then(pl.col("kind") + ";tale").otherwise("kind")
     )
-    bundle = recurra.train(classification(text="text", label="kinds", multi_label=True), frame, options=FEW)
+    settings = classification(text="text", label="kinds", multi_label=True)
+    bundle = recurra.train(settings, frame, out=tmp_path / "m", options=FEW)
+    assert "<h2>Labels</h2>" in (tmp_path / "m" / "report.html").read_text()
     assert bundle.scores["kind"] == "labels"
     assert bundle.scores["model"]["micro_f1"] > bundle.scores["naive"]["micro_f1"]
     predicted = bundle.predict(["good story", "bad film"])
@@ -107,10 +109,11 @@ def test_several_labels_of_a_row():
     assert "micro F1" in bundle.evaluate(frame).summary()
 
 
-def test_a_number_of_each_sequence():
+def test_a_number_of_each_sequence(tmp_path):
     data = signals(100)
     data["y"] = data["x"][:, :5, 0].mean(axis=1) * 10 + 50
-    bundle = recurra.train(classification(target="y", pooling="mean"), data, options=FEW)
+    bundle = recurra.train(classification(target="y", pooling="mean"), data, out=tmp_path / "m", options=FEW)
+    assert "<h2>Predictions</h2>" in (tmp_path / "m" / "report.html").read_text()
     assert bundle.scores["kind"] == "number"
     assert bundle.scores["model"]["mae"] < 0.5 * bundle.scores["naive"]["mae"]
     said = bundle.predict(data)
@@ -252,7 +255,7 @@ def test_data_of_another_kind_than_the_model_learned():
         ({"text": "a", "sequence": "b"}, "goes not with text"),
         ({"label": "a", "target": "b"}, "goes not with label"),
         ({"target": "a", "multi_label": True}, "goes not with target"),
-        ({"stride": 2}, "needs front = 'convolution'"),
+        ({"stride": 2, "text": "a"}, "needs front = 'convolution'"),
         ({"vectors": "v.txt"}, "needs text"),
         ({"test": 0.7}, "less than or equal to 0.5"),
     ],

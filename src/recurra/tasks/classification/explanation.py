@@ -1,4 +1,4 @@
-"""How much each word of a text speaks for what the model says of it: gradient times input."""
+"""How much each word of a text speaks for what the model says of it: integrated gradients."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from recurra.data.tokens import Span, choose_unit, split_words
-from recurra.data.vocabulary import Vocabulary
+from recurra.data.vocabulary import UNKNOWN, Vocabulary
 from recurra.tasks.classification.answers import Floats
+
+_STEPS = 16  # of the way
 
 Weighed = tuple[tuple[str, float], ...]
 """The pieces of a text, white space with the word before it, and the weight of each: 1 speaks most for, -1 against."""
@@ -19,13 +21,14 @@ Weighed = tuple[tuple[str, float], ...]
 def weigh_words(model: nn.ModuleList, vocabulary: Vocabulary, text: str, output: int) -> Weighed:
     """The weight of each word of a text for one raw output, the largest in size being 1 or -1.
 
-    The weight of a symbol is the product of its vector with the gradient of the output by that vector; a word has the
-    sum of its symbols. Source: Simonyan 2013, deep inside convolutional networks; times the input as Shrikumar 2016.
+    On the way from a text of unknown words to this one, the gradient of the output by each vector is averaged and
+    multiplied with what the vector moved: all weights together are the difference of the output. A word has the sum of
+    its symbols. Source: Sundararajan et al., Axiomatic attribution for deep networks, 2017.
     """
     ids = vocabulary.encode(text)
     weights = np.zeros(len(ids))
     for member in model:
-        weights += _of_symbols(member, torch.from_numpy(ids)[None], output)
+        weights += _of_symbols(member, torch.from_numpy(ids), output)
     words = _words(text)
     starts = np.array([start for start, _ in words])
     sums = np.zeros(len(words))
@@ -38,14 +41,16 @@ def weigh_words(model: nn.ModuleList, vocabulary: Vocabulary, text: str, output:
 
 
 def _of_symbols(member: nn.Module, ids: Tensor, output: int) -> Floats:
-    """[T] gradient times input of each symbol."""
+    """[T] integrated gradients of one raw output, beside the others, from unknown symbols to those of the text."""
+    share = (torch.arange(_STEPS) + 0.5)[:, None, None] / _STEPS
     with torch.enable_grad():
-        embedded = member.embed(ids).detach().requires_grad_()  # type: ignore[operator]
-        raw, _ = member.read(embedded, torch.tensor([ids.shape[1]]))  # type: ignore[operator]
-        # Beside the others: what raises all outputs alike speaks for none.
-        chosen = raw[0, output] - (raw[0].sum() - raw[0, output]) / max(raw.shape[1] - 1, 1)
-        (gradient,) = torch.autograd.grad(chosen, embedded)
-    weights: Floats = (gradient * embedded).sum(dim=-1)[0].detach().double().numpy()
+        embedded = member.embed(ids[None]).detach()  # type: ignore[operator]
+        away = embedded - member.embed(torch.full_like(ids[None], UNKNOWN)).detach()  # type: ignore[operator]
+        between = (embedded - (1 - share) * away).requires_grad_()  # [steps, T, E]
+        raw, _ = member.read(between, torch.full((_STEPS,), len(ids)))  # type: ignore[operator]
+        others = (raw.sum(dim=1) - raw[:, output]) / max(raw.shape[1] - 1, 1)  # what raises all alike speaks for none
+        (gradient,) = torch.autograd.grad((raw[:, output] - others).sum(), between)
+    weights: Floats = (gradient.mean(dim=0) * away[0]).sum(dim=-1).double().numpy()
     return weights
 
 

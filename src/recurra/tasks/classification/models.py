@@ -28,9 +28,12 @@ class SequenceClassifier(nn.Module):
         super().__init__()
         self.embedding = None if isinstance(reads, int) else _embedding(settings, reads, size)
         width = reads if isinstance(reads, int) else size
-        self.linear = nn.Linear(width, size) if settings.front == "linear" else None
-        self.convolution = Convolution(width, size, settings.stride) if settings.front == "convolution" else None
-        self.encoder = build_encoder(settings.encoder, width if settings.front in ("auto", "direct") else size)
+        front = settings.front
+        if front == "auto":  # neighbouring steps of a signal say little alone; words do
+            front = "convolution" if isinstance(reads, int) else "direct"
+        self.linear = nn.Linear(width, size) if front == "linear" else None
+        self.convolution = Convolution(width, size, settings.stride) if front == "convolution" else None
+        self.encoder = build_encoder(settings.encoder, width if front == "direct" else size)
         self.pooling = Pooling(settings.pooling, self.encoder.output_size)
         self.dropout = nn.Dropout(settings.encoder.dropout)
         self.output = nn.Linear(self.encoder.output_size, outputs)

@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from recurra.data.samples import Samples
 from recurra.task import Scored
 from recurra.tasks.classification.answers import Number, OneClass
+from recurra.tasks.classification.examples import unknown_share
 from recurra.tasks.classification.explanation import weigh_words
 from recurra.tasks.classification.figures import (
     calibration_figure,
@@ -22,7 +24,7 @@ from recurra.tasks.classification.figures import (
 )
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.scores import Scores
-from recurra.tasks.classification.split import Divided
+from recurra.tasks.classification.split import Divided, repetitions
 from recurra.tasks.classification.summary import LOWER_IS_BETTER, METRICS, calibration_text, tone, verdict
 from recurra.tasks.figures import EpochLine, training_section
 from recurra.tasks.sections import Findings, Passage, Picture, Section, Table
@@ -138,7 +140,7 @@ def _list(
             shown = said.samples.texts[number][:_LONGEST]
             passages.append(Passage(head, weigh_words(model, task.vocabulary, shown, int(said.best[number]))))
         if passages:
-            text += " Words in blue speak for what the model says, words in orange against it (gradient times input)."
+            text += " Words in blue speak for what the model says, words in orange against it (integrated gradients)."
         return Section(title, text, passages=tuple(passages))
     rows = tuple(tuple(head.split(": ", 1)) for head in heads)
     figures: tuple[Picture, ...] = ()
@@ -166,21 +168,21 @@ def _data(task: ClassificationTask, divided: Divided) -> Section:
     unit = "steps" if task.vocabulary is None else f"{task.vocabulary.tokens.unit}s"
     lengths = examples.inputs.lengths
     middle = int(np.median(lengths))
-    text = f"{len(samples):,} rows of {lengths.min():,} to {lengths.max():,} {unit}, half of them up to {middle:,}."
+    alike = lengths.min() == lengths.max()
+    spread = f"{middle:,}" if alike else f"{lengths.min():,} to {lengths.max():,}"
+    text = f"{len(samples):,} rows of {spread} {unit}" + ("." if alike else f", half of them up to {middle:,}.")
     if task.vocabulary is not None:
         unknown = _unknown_share(task, samples.take(divided.test if len(divided.test) else divided.validation))
         text += f" The vocabulary has {len(task.vocabulary):,} {unit}."
         text += "" if unknown is None else f" {percent_text(unknown)} of those held out are not in it."
-    text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in samples.notices)
-    figures = [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
+    notices = (*samples.notices, *repetitions(divided))
+    text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in notices)
+    figures = [] if alike else [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
     if isinstance(task.answers, OneClass):
         counts = np.bincount(np.asarray(examples.target), minlength=task.answers.size)
         figures.append(Picture(count_figure(counts, task.answers.classes.names), "Rows of each class"))
     return Section("Data", text, tuple(figures))
 
 
-def _unknown_share(task: ClassificationTask, held_out: object) -> float | None:
-    from recurra.tasks.classification.examples import unknown_share
-
-    examples = task.encode(held_out, answered=False) if len(held_out) else None  # type: ignore[arg-type]
-    return None if examples is None else unknown_share(examples.inputs)
+def _unknown_share(task: ClassificationTask, held_out: Samples) -> float | None:
+    return unknown_share(task.encode(held_out, answered=False).inputs) if len(held_out) else None

@@ -48,7 +48,9 @@ class Classification:
     ] = None
     front: Annotated[
         Literal["auto", "direct", "linear", "convolution"],
-        Field(description="before the recurrent layers: nothing more, a linear layer, or a small convolution (CNN)"),
+        Field(
+            description="before the recurrent layers: nothing, a linear layer, a convolution; auto: that, for numbers"
+        ),
     ] = "auto"
     stride: Annotated[int, Field(ge=1, description="convolution: one step is left of this many")] = 1
     embedding_size: Annotated[
@@ -92,7 +94,7 @@ class Classification:
             raise SettingsError("Classification.multi_label", "goes not with target, both came. Give one of them.")
         if self.target and self.class_weights != "none":
             raise SettingsError("Classification.class_weights", "a number has no classes. Leave it out.")
-        if self.stride > 1 and self.front != "convolution":
+        if self.stride > 1 and (self.front in ("direct", "linear") or (self.front == "auto" and self.text)):
             raise SettingsError(
                 "Classification.stride", f"needs front = 'convolution', got {self.front!r}. Change one of them."
             )

@@ -53,6 +53,19 @@ def divide(samples: Samples, validation: float, test: float, seed: int) -> Divid
     return Divided(samples, training, held, scored)
 
 
+def repetitions(divided: Divided) -> tuple[str, ...]:
+    """Say if texts of the test are also learned from: the score of those says little about new ones."""
+    texts = divided.samples.texts
+    if texts is None:
+        return ()
+    known = {texts[i] for i in (*divided.training, *divided.validation)}
+    count = sum(texts[i] in known for i in divided.test)
+    if not count:
+        return ()
+    held_out = count_of(len(divided.test), "text")
+    return (f"{count:,} of the {held_out} held out for the score stand among the others too, word for word",)
+
+
 def require_frequent(samples: Samples, skip: bool) -> Samples:
     """Refuse, or leave out, samples whose label comes less than twice; those of numbers are as they are."""
     answers = samples.answers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Literal
 
+from recurra.data.grid import count_of
 from recurra.tasks.wording import aligned, list_text, number_text, percent_text
 
 if TYPE_CHECKING:
@@ -56,15 +57,15 @@ def verdict(scores: Scores) -> str:
     model, naive = scores.model[metric], scores.naive[metric]
     better = model < naive if metric in LOWER_IS_BETTER else model > naive
     if scores.kind == "number":
-        what = f"The model's mean absolute error is {number_text(model)} on {scores.samples:,} rows"
+        what = f"The model's mean absolute error is {number_text(model)} on {count_of(scores.samples, 'row')}"
         other = f"{scores.rival} has {number_text(naive)}"
     elif scores.kind == "labels":
-        what = f"The model's micro F1 is {number_text(model)} on {scores.samples:,} rows"
+        what = f"The model's micro F1 is {number_text(model)} on {count_of(scores.samples, 'row')}"
         other = f"{scores.rival} have {number_text(naive)}"
     else:
         low, high = wilson(model, scores.samples)
         interval = f"95 % interval {percent_text(low)} to {percent_text(high)}"
-        what = f"The model is right on {percent_text(model)} of {scores.samples:,} rows ({interval})"
+        what = f"The model is right on {percent_text(model)} of {count_of(scores.samples, 'row')} ({interval})"
         other = f"{scores.rival} is right on {percent_text(naive)}"
     if better:
         return f"{what}; {other}."
@@ -88,9 +89,9 @@ def calibration_text(scores: Scores) -> str:
 
 
 def weakest(scores: Scores) -> list[ClassScore]:
-    """The classes with the lowest F1, where there are more than two."""
-    known = [one for one in scores.classes if one.f1 is not None and one.actual]
-    return sorted(known, key=lambda one: (one.f1, one.name))[:_WEAKEST] if len(scores.classes) > 2 else []
+    """The classes with the lowest F1, where there are more than two; none that is perfect."""
+    faulty = [one for one in scores.classes if one.f1 is not None and one.f1 < 1 and one.actual]
+    return sorted(faulty, key=lambda one: (one.f1, one.name))[:_WEAKEST] if len(scores.classes) > 2 else []
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:

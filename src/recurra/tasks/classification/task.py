@@ -35,7 +35,7 @@ from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.reading import Source, read_samples, read_source
 from recurra.tasks.classification.scores import Scores, restore_scores, score
 from recurra.tasks.classification.settings import Classification
-from recurra.tasks.classification.split import Divided, divide, require_frequent
+from recurra.tasks.classification.split import Divided, divide, repetitions, require_frequent
 
 if TYPE_CHECKING:
     from recurra.tasks.figures import EpochLine
@@ -125,7 +125,10 @@ class ClassificationTask:
 
     def read(self, data: Any, answered: bool) -> Samples:
         """The samples of new data, which must have the features that were learned."""
-        samples = read_samples(read_source(data, self.settings), self.settings, answered)
+        settings = self.settings
+        if settings.sequence is not None:  # new data may have other columns, too
+            settings = replace(settings, features=self.features)
+        samples = read_samples(read_source(data, settings), settings, answered)
         if (samples.texts is None) != (self.vocabulary is None) or len(samples.features) != len(self.features):
             wanted = "texts" if self.vocabulary is not None else f"{len(self.features)} features at each step"
             came = "texts" if samples.texts is not None else f"{len(samples.features)} features"
@@ -180,7 +183,7 @@ class ClassificationTask:
             score=partial(self._score, samples=samples.take(divided.test)) if len(divided.test) else None,
             everything=self.encode(samples) if refit else None,
             description=self._describe(divided),
-            notices=samples.notices,
+            notices=(*samples.notices, *repetitions(divided)),
         )
 
     @property
