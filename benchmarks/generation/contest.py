@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import tempfile
 import time
@@ -22,9 +23,9 @@ _SHARE = 0.9  # of the time that is planned for: validations and the reading tak
 
 
 def measure(
-    settings: recurra.Generation, training: str, test: str, minutes: float, rival: bool, **options: Any
+    settings: recurra.Generation, training: str, test: str, minutes: float, rival: str | None, **options: Any
 ) -> dict[str, Any]:
-    """Train for about ``minutes`` on one text, score on the other."""
+    """Train for about ``minutes`` on one text, score on the other; the rival has the same ``"steps"`` or ``"time"``."""
     with tempfile.TemporaryDirectory() as folder:
         files = {name: Path(folder) / f"{name}.txt" for name in ("training", "test")}
         files["training"].write_text(training)
@@ -52,7 +53,8 @@ def measure(
             "guessing by frequencies, nats": round(scores.nats["frequencies"], 4),
         }
         if rival:
-            result["torch.nn.LSTM by hand"] = _by_hand(task, parts, files["test"], options)
+            seconds_for_rival = seconds if rival == "time" else None
+            result["torch.nn.LSTM by hand"] = _by_hand(task, parts, files["test"], options, seconds_for_rival)
     return result
 
 
@@ -70,7 +72,7 @@ def _seconds_per_step(task: Any, parts: Any, options: dict[str, Any]) -> float:
     return times[1] / _TRIAL
 
 
-def _by_hand(task: Any, parts: Any, test: Path, options: dict[str, Any]) -> dict[str, Any]:
+def _by_hand(task: Any, parts: Any, test: Path, options: dict[str, Any], seconds_given: float | None) -> dict[str, Any]:
     encoder, chunk = task.settings.encoder, task.settings.chunk
     plan = by_hand.Plan(
         symbols=len(task.vocabulary),
@@ -89,9 +91,14 @@ def _by_hand(task: Any, parts: Any, test: Path, options: dict[str, Any]) -> dict
         torch.from_numpy(part.ids.astype("int64"))
         for part in (parts.training, parts.validation, Part.encode(read_text(test), task.vocabulary))
     )
+    if seconds_given is not None:
+        trial = dataclasses.replace(plan, steps=_TRIAL // 4, validate_every=_TRIAL)
+        _, seconds = by_hand.train(trial, training, validation[:_TRIAL])
+        plan.steps = max(_TRIAL, round(_SHARE * seconds_given / (seconds / trial.steps)))
     model, seconds = by_hand.train(plan, training, validation)
     loss = by_hand.nats(model, scored)
     return {
+        "steps": plan.steps,
         "seconds of training": round(seconds, 1),
         "nats per symbol": round(loss, 4),
         "perplexity": round(math.exp(loss), 2),

@@ -44,9 +44,10 @@ def main() -> None:
     if arguments.validate:
         cut = training.index("\n", int(len(training) * 0.95)) + 1
         training, test = training[:cut], training[cut:]
+    rival = "steps" if arguments.rival else None
     settings = recurra.Generation(**SETTINGS[arguments.minutes])
     options = {**OPTIONS[arguments.minutes], **({"steps": arguments.steps} if arguments.steps else {})}
-    result = measure(settings, training, test, arguments.minutes, arguments.rival, **options)
+    result = measure(settings, training, test, arguments.minutes, rival, **options)
     keep(f"tinyshakespeare-{arguments.minutes}-minutes{'-validate' if arguments.validate else ''}", result)
 
 

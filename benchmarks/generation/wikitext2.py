@@ -20,10 +20,11 @@ SETTINGS = {
     "tokens": recurra.Tokens(unit="word", split="spaces"),
     "chunk": 35,
     "embedding_size": 256,
-    "embedding_dropout": 0.4,
+    "adaptive": True,
+    "embedding_dropout": 0.2,
     "validation": 0.05,
     "test": 0.0,
-    "encoder": recurra.Encoder(hidden_size=256, dropout=0.5, weight_drop=0.3),
+    "encoder": recurra.Encoder(hidden_size=256, dropout=0.4, weight_drop=0.2),
 }
 OPTIONS = {"batch_size": 16, "learning_rate": 4e-3, "l2": 1e-3}
 MINUTES = 4
@@ -42,7 +43,8 @@ def main() -> None:
         cut = training.index("\n", int(len(training) * 0.9)) + 1
         training, test = training[:cut], training[cut:]
     settings = recurra.Generation(**SETTINGS)
-    result = measure(settings, training, test, arguments.minutes, arguments.rival, **OPTIONS)
+    rival = "time" if arguments.rival else None
+    result = measure(settings, training, test, arguments.minutes, rival, **OPTIONS)
     keep(f"wikitext2{'-validate' if arguments.validate else ''}", result)
 
 
