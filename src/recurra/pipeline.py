@@ -125,7 +125,7 @@ class _Run:
                 raise CheckpointError(str(folder), f"its data must still be at {path}, nothing is there. Put it back.")
         settings: TaskSettings = plain.from_dict(TASKS[values["task"]], values["settings"])
         data = settings.read(paths if settings.many else paths[0])
-        is_copy = paths[0].parent == folder / RUN
+        is_copy = paths[0].parent == (folder / RUN).resolve()
         if data.sha256 != values["sha256"] and not is_copy:
             raise CheckpointError(
                 str(folder),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _WIDTH = 5  # steps that a convolution sees
+_SPREAD = 0.1  # of a symbol's first numbers; torch's 1 is so large that what is learned of rare words is lost in it
 
 
 class SymbolEmbedding(nn.Module):
@@ -24,6 +25,8 @@ class SymbolEmbedding(nn.Module):
         super().__init__()
         self.table = nn.Embedding(symbols, size, padding_idx=self.PADDING)
         self.dropout, self.symbol_dropout = dropout, symbol_dropout
+        with torch.no_grad():
+            self.table.weight.mul_(_SPREAD)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embed ``ids [B, T]`` to ``[B, T, E]``; padding is zero."""

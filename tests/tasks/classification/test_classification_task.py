@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 import recurra
 from recurra.errors import BundleError, DataError, SettingsError
 from recurra.tasks.classification.task import ClassificationTask
+from recurra.training.loop import Interrupted
+from recurra.training.progress import Silent
 
 FEW = recurra.TrainingOptions(steps=60, batch_size=16, learning_rate=0.01, threads=1)
 SMALL = recurra.Encoder(hidden_size=8, bidirectional=True)
@@ -278,3 +281,25 @@ def test_a_tampered_bundle_is_refused(tmp_path):
     path.write_bytes(_seal(json.dumps(values, indent=2)))
     with pytest.raises(BundleError, match="every class must come once"):
         recurra.load(tmp_path / "m")
+
+
+class StopSoon(Silent):
+    """Asks the run to stop at its third step, as Ctrl-C would."""
+
+    def update(self, step: int, loss: float) -> None:
+        if step == 3:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("kind", ["frame", "arrays"])
+def test_a_run_on_data_in_memory_goes_on_from_a_relative_folder(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    settings = classification(text="text", label="kind") if kind == "frame" else classification()
+    data = texts() if kind == "frame" else signals()
+    options = recurra.TrainingOptions(steps=6, threads=1)
+    whole = recurra.train(settings, data, options=options)
+    with pytest.raises(Interrupted, match="recurra resume m"):
+        recurra.train(settings, data, out="m", options=options, progress=StopSoon())
+    resumed = recurra.resume("m")
+    for one, other in zip(whole.model.parameters(), resumed.model.parameters(), strict=True):
+        assert torch.equal(one, other)
