@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from recurra.cli.flags import Flag, flags_of
+from recurra.settings import Sampling
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
 
@@ -20,15 +21,20 @@ file, the file before the default.
 
 def render() -> str:
     """The whole page."""
-    flags = [flag for name, settings in TASKS.items() for flag in flags_of(settings, "task")]
-    flags += flags_of(TrainingOptions, "training")
+    parts = [(f"recurra train {name}", list(flags_of(settings, "task"))) for name, settings in TASKS.items()]
+    parts.append(("Every training", list(flags_of(TrainingOptions, "training"))))
+    parts.append(("recurra generate", list(flags_of(Sampling, "sampling"))))
+    return HEAD + "".join(_part(title, flags) for title, flags in parts)
+
+
+def _part(title: str, flags: list[Flag]) -> str:
     panels = list(dict.fromkeys((flag.panel, flag.table) for flag in flags))
-    return HEAD + "".join(_table(panel, table, flags) for panel, table in panels)
+    return f"\n## {title}\n" + "".join(_table(panel, table, flags) for panel, table in panels)
 
 
 def _table(panel: str, table: tuple[str, ...], flags: list[Flag]) -> str:
     rows = [f"| `{flag.name}` | {_kind(flag)} | {flag.help} |\n" for flag in flags if flag.table == table]
-    head = f"\n## {panel}\n\nIn a settings file: `[{'.'.join(table)}]`.\n\n| name | value | meaning |\n|---|---|---|\n"
+    head = f"\n### {panel}\n\nIn a settings file: `[{'.'.join(table)}]`.\n\n| name | value | meaning |\n|---|---|---|\n"
     return head + "".join(rows)
 
 

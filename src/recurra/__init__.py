@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
     from recurra.settings import Encoder as Encoder
+    from recurra.settings import Sampling as Sampling
     from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
+    from recurra.tasks.generation import Generation as Generation
     from recurra.training.options import TrainingOptions as TrainingOptions
 
     __version__: str
@@ -30,9 +32,11 @@ _HOMES = {
     "Classification": "recurra.tasks.classification",
     "Encoder": "recurra.settings",
     "Forecasting": "recurra.tasks.forecasting",
+    "Generation": "recurra.tasks.generation",
     "Reading": "recurra.data.columns",
     "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
+    "Sampling": "recurra.settings",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
@@ -45,9 +49,11 @@ __all__ = [
     "Classification",
     "Encoder",
     "Forecasting",
+    "Generation",
     "Reading",
     "RecurraError",
     "Repairs",
+    "Sampling",
     "Tokens",
     "TrainingOptions",
     "__version__",

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from recurra.data.tables import Source, Table
 from recurra.errors import BundleError, RecurraError, SettingsError, nearest
 from recurra.files import write_atomically
-from recurra.settings import to_dict
+from recurra.settings import Sampling, from_dict, to_dict
 from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
@@ -83,12 +83,43 @@ class Bundle:
             raise self._cannot("be backtested")
         return self.task.backtest(self.model, data, windows, stride)
 
-    def generate(self, prompt: str = "", **options: Any) -> Any:
-        """Go on with a text; the options and what is returned are those of the task's own ``generate``."""
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        state: Any = None,
+        show: Callable[[str], None] | None = None,
+        **sampling: Any,
+    ) -> Any:
+        """Go on with a text, of a model that was trained for generation.
+
+        Args:
+            prompt: the text to go on with; empty to begin anew, or to go on from ``state`` as it is.
+            state: where to go on: the ``state`` of what an earlier call returned, or the file it was saved in.
+            show: is called with each piece of the text as soon as it is made.
+            sampling: as in :class:`recurra.Sampling`, such as ``length=200, temperature=0.7``.
+
+        Returns what was written: ``text``, ``symbols``, ``stopped``, ``notices``, and the ``state`` to go on from.
+
+        Raises:
+            SettingsError: the model is for another task, or the sampling settings contradict each other.
+            BundleError: the file of a state is damaged.
+
+        >>> import recurra, tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "text.txt"
+        >>> _ = file.write_text("to be or not to be, " * 20)
+        >>> settings = recurra.Generation(encoder=recurra.Encoder(hidden_size=8))
+        >>> bundle = recurra.train(settings, file, options=recurra.TrainingOptions(steps=5))
+        >>> written = bundle.generate("to be", length=10)
+        >>> len(written.text), written.stopped
+        (10, 'length')
+        """
         self.model.eval()
         if not isinstance(self.task, Generates):
             raise self._cannot("generate")
-        return self.task.generate(self.model, prompt, **options)
+        if isinstance(state, (str, Path)):
+            state = self.task.load_state(Path(state))
+        return self.task.generate(self.model, prompt, from_dict(Sampling, sampling), state, show)
 
     def _cannot(self, verb: str) -> SettingsError:
         return SettingsError(

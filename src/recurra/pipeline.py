@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from recurra import settings as plain
@@ -109,6 +110,8 @@ class _Run:
     def _of(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
         task, learned_from = settings.learn(data)
         split = task.split(learned_from)
+        with torch.device("meta"):  # settings that make no model are refused before anything is written
+            task.build_model()
         options = _fill(options, task, len(split.training))
         return cls(settings, task, data, learned_from, split, options, describe_origin(data, options), folder)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, cast, dataclass_transform, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -125,3 +125,43 @@ class Encoder:
         "after"
     )
     nonlinearity: Annotated[Literal["tanh", "relu"], Field(description="RNN: the activation")] = "tanh"
+
+
+@settings
+class Sampling:
+    """How a model goes on with a text: what is drawn out of all that it holds possible, and where it ends."""
+
+    length: Annotated[int, Field(ge=1, description="symbols to write at most")] = 500
+    temperature: Annotated[
+        float, Field(gt=0, description="below 1 the likely becomes likelier, above 1 all becomes more equal")
+    ] = 0.8
+    top_k: Annotated[int | None, Field(ge=1, description="draw from so many of the likeliest symbols only")] = None
+    top_p: Annotated[
+        float | None, Field(gt=0, le=1, description="draw from the fewest symbols that have this probability together")
+    ] = None
+    repetition_penalty: Annotated[
+        float, Field(ge=1, description="make symbols of the last 64 less likely by this factor (Keskar 2019)")
+    ] = 1.0
+    stop: Annotated[
+        tuple[str, ...],
+        BeforeValidator(lambda one: (one,) if isinstance(one, str) else one),
+        Field(description="text that ends the writing and is not written"),
+    ] = ()
+    beam: Annotated[
+        int | None, Field(ge=1, description="draw nothing: search the likeliest text, so many candidates at a time")
+    ] = None
+    seed: Annotated[
+        int | None, Field(ge=0, description="of the draws; default: 0, or where a saved state left off")
+    ] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Sampling:
+        if "" in self.stop:
+            raise SettingsError("Sampling.stop", "a text that ends the writing must have characters, got ''.")
+        drawn = ("temperature", "top_k", "top_p", "repetition_penalty", "seed")
+        odd = [name for name in drawn if getattr(self, name) != default_of(Sampling, name)]
+        if self.beam is not None and odd:
+            raise SettingsError(
+                f"Sampling.{odd[0]}", f"a beam draws nothing, so beam = {self.beam} must stand alone. Drop one of them."
+            )
+        return self

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor, nn
 
+    from recurra.settings import Sampling
     from recurra.types import State
 
 
@@ -196,8 +197,22 @@ class Backtests(Protocol):
 class Generates(Protocol):
     """A task that goes on with a text."""
 
-    def generate(self, model: nn.ModuleList, prompt: str, **options: Any) -> Any:
-        """Go on with ``prompt``; the options are the task's own."""
+    def generate(
+        self,
+        model: nn.ModuleList,
+        prompt: str,
+        sampling: Sampling,
+        state: Any = None,
+        show: Callable[[str], None] | None = None,
+    ) -> Any:
+        """Go on with ``prompt`` after what left ``state``; ``show`` is given each piece of text as it is made.
+
+        What is returned has ``text``, ``notices``, and the ``state`` to go on from.
+        """
+        ...
+
+    def load_state(self, path: Path) -> Any:
+        """Read a state that was saved by ``state.save(path)``."""
         ...
 
 

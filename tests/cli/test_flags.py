@@ -10,9 +10,10 @@ from typer.testing import CliRunner
 
 from recurra.cli.flags import Flag, flags_of, gather, with_flags
 from recurra.errors import SettingsError
-from recurra.settings import from_dict
+from recurra.settings import Sampling, from_dict
 from recurra.tasks import TASKS
 from recurra.tasks.forecasting import Forecasting
+from recurra.tasks.generation import Generation
 from recurra.training.options import TrainingOptions
 
 FLAGS = [*flags_of(Forecasting, "task"), *flags_of(TrainingOptions, "training")]
@@ -37,15 +38,21 @@ EXAMPLES = {
     "schedule": (["--schedule", "cosine"], "cosine"),
 }
 
+TEXT = {
+    "unit": (["--unit", "word"], "word"),
+    "split": (["--split", "spaces"], "spaces"),
+    "repetition_penalty": (["--repetition-penalty", "1.5"], 1.5),
+}
 
-def parse(arguments: list[str], file: Path | None = None) -> dict[str, object]:
+
+def parse(arguments: list[str], file: Path | None = None, flags: list[Flag] = FLAGS) -> dict[str, object]:
     """The nested values that a command line gives."""
     app, seen = typer.Typer(), {}
 
     @app.command()
-    @with_flags(FLAGS)
+    @with_flags(flags)
     def command(**given: object) -> None:
-        seen.update(gather(FLAGS, given, file))
+        seen.update(gather(flags, given, file))
 
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
@@ -86,6 +93,22 @@ def test_what_is_typed_arrives_in_the_settings(flag):
     for part in (*flag.table[1:], flag.name):
         found = getattr(found, part)
     assert found == expected
+
+
+@pytest.mark.parametrize("kind", [Generation, Sampling])
+def test_so_it_is_with_text_and_sampling(kind):
+    flags = list(flags_of(kind, "wishes"))
+    for flag in flags:
+        if flag.name in TEXT:
+            arguments, expected = TEXT[flag.name]
+        elif flag.name in EXAMPLES or (kind is Generation and flag.table[1:] == ("encoder",)):
+            continue  # as above
+        else:
+            arguments, expected = example(flag)
+        found = from_dict(kind, parse(arguments, flags=flags)["wishes"])
+        for part in (*flag.table[1:], flag.name):
+            found = getattr(found, part)
+        assert found == expected, flag.name
 
 
 def test_a_switch_can_be_turned_off(tmp_path):

@@ -1,7 +1,8 @@
-"""The commands: train, resume, evaluate, backtest, predict, info, demo."""
+"""The commands: train, resume, evaluate, backtest, predict, generate, info, demo."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +10,7 @@ import typer
 
 from recurra.cli.flags import flags_of, gather, with_flags
 from recurra.errors import SettingsError
-from recurra.settings import from_dict
+from recurra.settings import Sampling, from_dict
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
 
@@ -28,6 +29,9 @@ app.add_typer(train, name="train", rich_help_panel="Train")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of the bundle")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="a file of the kind that the model was trained on")]
+AllData = Annotated[
+    list[str], typer.Argument(metavar="DATA...", help="a file, or files, of the kind that the model was trained on")
+]
 Out = Annotated[Path, typer.Option("--out", help="folder for the bundle and its report", metavar="DIR")]
 Config = Annotated[
     Path | None, typer.Option("--config", help="settings file (TOML) with the same names", metavar="FILE")
@@ -66,7 +70,7 @@ def _add_training(name: str, settings: type[Any]) -> None:
         from recurra.training.progress import progress_on
 
         bundle = run(task, data, out=out, overwrite=overwrite, options=training, progress=progress_on())
-        _tell(bundle, out, data)
+        _tell(bundle, out, "DATA" if settings.many else data)
 
     kind: Any = list[str] if settings.many else str
     metavar = "FILES..." if settings.many else "DATA"
@@ -89,11 +93,15 @@ def resume(folder: Folder) -> None:
 
 
 @app.command(rich_help_panel="Use")
-def evaluate(folder: Folder, data: Data) -> None:
+def evaluate(folder: Folder, data: AllData) -> None:
     """Score a model on all of a file that it was not trained on."""
     from recurra.bundle import load
 
-    typer.echo(load(folder).evaluate(data).summary())
+    bundle = load(folder)
+    many = TASKS[bundle.task.name].many
+    if len(data) > 1 and not many:
+        raise SettingsError("evaluate", f"a model for {bundle.task.name} takes one file, {len(data)} came. Name one.")
+    typer.echo(bundle.evaluate(data if many else data[0]).summary())
 
 
 @app.command(rich_help_panel="Use")
@@ -136,6 +144,39 @@ def predict(
         typer.echo(f"{frame.height:,} rows; write all of them with --out FILE.csv")
 
 
+def generate(
+    folder: Folder,
+    prompt: Annotated[str, typer.Option(help="text to go on with", metavar="TEXT")] = "",
+    state: Annotated[Path | None, typer.Option(help="go on where --save-state left off", metavar="FILE")] = None,
+    save_state: Annotated[Path | None, typer.Option(help="file to go on from later", metavar="FILE")] = None,
+    config: Config = None,
+    **given: Any,
+) -> None:
+    """Write: go on with a prompt; the text is shown as it is made."""
+    if save_state is not None and not save_state.parent.is_dir():
+        raise SettingsError(f"--save-state {save_state}", "its folder must exist, it does not. Make it first.")
+    sampling = gather(_SAMPLING, given, config).get("sampling", {})
+    from recurra.bundle import load
+
+    bundle = load(folder)
+    typer.echo(prompt, nl=False)
+    written = bundle.generate(prompt, state=state, show=_show, **sampling)
+    typer.echo()
+    for notice in written.notices:
+        typer.echo(f"notice: {notice}", err=True)
+    if save_state is not None:
+        written.state.save(save_state)
+
+
+_SAMPLING = list(flags_of(Sampling, "sampling"))
+app.command(rich_help_panel="Use")(with_flags(_SAMPLING)(generate))
+
+
+def _show(text: str) -> None:
+    typer.echo(text, nl=False)
+    sys.stdout.flush()
+
+
 @app.command(rich_help_panel="Use")
 def info(folder: Folder) -> None:
     """Tell what a bundle is: its task, its data, its scores."""
@@ -165,8 +206,13 @@ def demo(
 
 
 def _tell(bundle: Bundle, out: Path, data: str) -> None:
+    from recurra.task import Generates
+
     typer.echo(_score_text(bundle))
-    typer.echo(f"\nbundle and report: {out}, {out / 'report.html'}\npredict with: recurra predict {out} {data}")
+    use = f"predict with: recurra predict {out} {data}"
+    if isinstance(bundle.task, Generates):
+        use = f"write with: recurra generate {out} --prompt TEXT"
+    typer.echo(f"\nbundle and report: {out}, {out / 'report.html'}\n{use}")
 
 
 def _score_text(bundle: Bundle) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from recurra.errors import DataError
 
@@ -28,10 +29,11 @@ def check_encoding(data: bytes, source: str, delimiter: str = ",") -> None:
 
     >>> check_encoding("naïve".encode(), "demo.csv")
     """
-    encoding = _MARKS.get(data[:2]) or _wide(data)
+    encoding = wide_encoding(data)
     if encoding:
         raise DataError(
-            f"{source}, line 1, byte 1", f"text must be UTF-8, this looks like {encoding}. {_convert(encoding, source)}"
+            f"{source}, line 1, byte 1",
+            f"text must be UTF-8, this looks like {encoding}. {how_to_convert(encoding, source)}",
         )
     _check_utf8(data, source)
     found = _CONTROL.search(data)
@@ -55,9 +57,9 @@ def _check_utf8(data: bytes, source: str) -> None:
             raise DataError(
                 where, "text must be UTF-8, the file ends within a character. It is cut off: get it anew."
             ) from None
-        encoding = "ISO-8859-15" if _NOT_IN_WINDOWS_1252.search(data) else "WINDOWS-1252"
+        encoding = likely_encoding(data)
         came = f"the byte 0x{data[error.start]:02x} came; the file is probably {encoding}"
-        raise DataError(where, f"text must be UTF-8, {came}. {_convert(encoding, source)}") from None
+        raise DataError(where, f"text must be UTF-8, {came}. {how_to_convert(encoding, source)}") from None
 
 
 def _rough_delimiter(data: bytes, default: str) -> str:
@@ -67,8 +69,10 @@ def _rough_delimiter(data: bytes, default: str) -> str:
     return chr(best) if best in header else default
 
 
-def _wide(data: bytes) -> str | None:
-    """The two-byte encoding that every other byte being NUL gives away."""
+def wide_encoding(data: bytes) -> str | None:
+    """The two-byte encoding that a mark, or every other byte being NUL, gives away."""
+    if data[:2] in _MARKS:
+        return _MARKS[data[:2]]
     head = data[:4096]
     for offset, name in ((1, "UTF-16LE"), (0, "UTF-16BE")):
         other = head[offset::2]
@@ -77,5 +81,11 @@ def _wide(data: bytes) -> str | None:
     return None
 
 
-def _convert(encoding: str, source: str) -> str:
-    return f"Convert it: iconv -f {encoding} -t UTF-8 {source} > utf8.csv"
+def likely_encoding(data: bytes) -> str:
+    """The one-byte encoding of western text that is no UTF-8."""
+    return "ISO-8859-15" if _NOT_IN_WINDOWS_1252.search(data) else "WINDOWS-1252"
+
+
+def how_to_convert(encoding: str, source: str) -> str:
+    """The command that makes UTF-8 of a file."""
+    return f"Convert it: iconv -f {encoding} -t UTF-8 {source} > utf8{Path(source).suffix}"

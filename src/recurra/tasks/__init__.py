@@ -1,9 +1,13 @@
 """The tasks, in a closed table: a bundle names its task, and no other code than this is ever called."""
 
-from typing import Any
-
+from recurra.task import TaskSettings
 from recurra.tasks.classification import Classification
 from recurra.tasks.forecasting import Forecasting
+from recurra.tasks.generation import Generation
 
-TASKS: dict[str, Any] = {"forecasting": Forecasting, "classification": Classification}
+TASKS: dict[str, type[TaskSettings]] = {
+    "forecasting": Forecasting,
+    "classification": Classification,
+    "generation": Generation,
+}
 """The settings class of each task, by the task's name on the command line and in ``bundle.json``."""

@@ -31,7 +31,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Passage:
-    """A text whose pieces speak for something (weight up to 1) or against it (down to -1)."""
+    """A text as it is, whose pieces stand out for something (weight up to 1) or against it (down to -1)."""
 
     title: str
     pieces: tuple[tuple[str, float], ...]

@@ -1,0 +1,55 @@
+"""Tiny Shakespeare by characters, the first 90 % to learn from, the last 10 % to score on; nats per character.
+
+    python benchmarks/generation/tinyshakespeare.py --minutes 3
+    python benchmarks/generation/tinyshakespeare.py --minutes 30 --no-rival
+
+``--validate`` scores on the end of the first 90 % instead: that is what the settings were chosen on.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import torch
+from contest import measure
+from record import data_text, keep
+
+import recurra
+
+SETTINGS = {
+    3: {"validation": 0.03, "test": 0.0},
+    30: {
+        "validation": 0.03,
+        "test": 0.0,
+        "embedding_size": 128,
+        "embedding_dropout": 0.1,
+        "encoder": recurra.Encoder(hidden_size=384, layers=2, dropout=0.4, weight_drop=0.2),
+    },
+}
+OPTIONS = {3: {}, 30: {"batch_size": 16, "learning_rate": 3e-3, "l2": 0.02}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=int, choices=SETTINGS, default=3, help="of training, on this machine")
+    parser.add_argument("--validate", action="store_true", help="score on the end of the training part")
+    parser.add_argument("--rival", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, help="as many, whatever the time")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    text = data_text("tinyshakespeare/input.txt")
+    border = len(text) * 9 // 10
+    training, test = text[:border], text[border:]
+    if arguments.validate:
+        cut = training.index("\n", int(len(training) * 0.95)) + 1
+        training, test = training[:cut], training[cut:]
+    rival = "steps" if arguments.rival else None
+    settings = recurra.Generation(**SETTINGS[arguments.minutes])
+    options = {**OPTIONS[arguments.minutes], **({"steps": arguments.steps} if arguments.steps else {})}
+    result = measure(settings, training, test, arguments.minutes, rival, **options)
+    keep(f"tinyshakespeare-{arguments.minutes}-minutes{'-validate' if arguments.validate else ''}", result)
+
+
+if __name__ == "__main__":
+    main()
