@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from recurra.nn.dropout import locked_dropout
+
 _WIDTH = 5  # steps that a convolution sees
 _SPREAD = 0.1  # of a symbol's first numbers; torch's 1 is so large that what is learned of rare words is lost in it
 
@@ -34,13 +36,7 @@ class SymbolEmbedding(nn.Module):
             left_out = torch.rand(ids.shape, device=ids.device) < self.symbol_dropout
             ids = torch.where(left_out & (ids != self.PADDING), self.UNKNOWN, ids)
         values: Tensor = self.table(ids)
-        return locked_dropout(values, self.dropout) if self.training and self.dropout else values
-
-
-def locked_dropout(values: Tensor, share: float) -> Tensor:
-    """Leave out features of ``[B, T, D]``, the same ones at all steps of a sequence (Gal 2015)."""
-    kept = torch.rand(len(values), 1, values.shape[2], device=values.device) >= share
-    return values * kept / (1 - share)
+        return locked_dropout(values, self.dropout if self.training else 0.0)
 
 
 class Convolution(nn.Module):
