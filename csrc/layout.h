@@ -85,14 +85,19 @@ struct Grid {
     int range(int member) const { return member / parts; }
 };
 
-// Rows are shared out where there are enough of them for full tiles: then no step waits for another member. Otherwise
-// the units are, with a barrier at each step, if a step is long enough to be worth one.
+// Rows are shared out where there are enough of them: then no step waits for another member. Otherwise the units are,
+// with a barrier at each step, if a step is long enough to be worth one.
 template <class T> inline Grid choose_grid(const Problem<T>& p, long panels) {
     const double step = 8.0 * p.B * p.H * p.H;  // operations of the recurrent product
     const double whole = step * p.T_ * (1.0 + static_cast<double>(p.D) / p.H);
     constexpr double kWorthATeam = 2e6, kWorthABarrier = 1e5;
+    constexpr long kCache = 1 << 20;
     if (p.threads <= 1 || whole < kWorthATeam) return {1, 1};
     if (p.B >= 2 * kRows * p.threads) return {p.threads, 1};
+    // Some rows are enough where each member has all weights in a cache of its own, and under layer norm, whose steps
+    // would have three barriers.
+    const bool near = 4 * p.H * p.P * static_cast<long>(sizeof(T)) <= kCache;
+    if (p.cell == Cell::normed_lstm ? p.B >= 2 * p.threads : near && p.B >= 4 * p.threads) return {p.threads, 1};
     if (panels >= p.threads && step >= kWorthABarrier) return {1, p.threads};
     if (p.B >= p.threads) return {p.threads, 1};
     return {1, 1};
