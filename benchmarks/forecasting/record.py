@@ -1,46 +1,10 @@
-"""What all measurements of forecasting share: where the data are, and how a result is kept."""
+"""What measurements share, for the scripts of this folder."""
 
-from __future__ import annotations
-
-import json
-import os
-import platform
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import torch
+sys.path.append(str(Path(__file__).parents[1]))
 
-import recurra
+from measuring import data_file, keep
 
-HERE = Path(__file__).parent
-
-
-def data_file(name: str) -> Path:
-    """A public dataset's file; the measurement ends with a sentence where it is absent."""
-    root = Path(os.environ.get("RECURRA_DATA", HERE.parents[2] / "shared" / "data"))
-    path = root / name
-    if not path.is_file():
-        sys.exit(f"skipped: {path} is absent; set RECURRA_DATA to the folder of the datasets")
-    return path
-
-
-def processor() -> str:
-    """The processor's name, as Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
-
-
-def keep(name: str, result: dict[str, Any]) -> None:
-    """Print a result and write it to ``results/name.json``, with the command, the versions and the machine."""
-    kept = {
-        "command": " ".join(["python", *sys.argv]),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {"recurra": recurra.__version__, "torch": torch.__version__, "python": platform.python_version()},
-        "machine": {"processor": processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads()},
-        **result,
-    }
-    print(json.dumps(result, indent=2))
-    (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / f"{name}.json").write_text(json.dumps(kept, indent=2) + "\n")
+__all__ = ["data_file", "keep"]

@@ -50,7 +50,7 @@ def flat(result: Any) -> list[Tensor]:
     return [result] if isinstance(result, Tensor) else [tensor for part in result for tensor in flat(part)]
 
 
-def compare(theirs: nn.Module, ours: nn.Module, *inputs: Any, leaf: Tensor) -> None:
+def assert_agreement(theirs: nn.Module, ours: nn.Module, *inputs: Any, leaf: Tensor) -> None:
     """Values of everything returned, and gradients of all weights and of ``leaf``."""
     want, got = theirs(*inputs), ours(*inputs)
     for a, b in zip(flat(got), flat(want), strict=True):
@@ -74,16 +74,16 @@ def test_padded(cell: str, arguments: dict[str, Any], dtype: torch.dtype, train:
     theirs, ours = pair(cell, arguments, dtype)
     theirs.train(train), ours.train(train)
     x = torch.randn(7, 5, 4, dtype=dtype, requires_grad=True)
-    compare(theirs, ours, x, leaf=x)
-    compare(theirs, ours, x, state_like(theirs(x)), leaf=x)
+    assert_agreement(theirs, ours, x, leaf=x)
+    assert_agreement(theirs, ours, x, state_like(theirs(x)), leaf=x)
 
 
 @pytest.mark.parametrize(("cell", "arguments", "dtype"), PAIRS)
 def test_unbatched(cell: str, arguments: dict[str, Any], dtype: torch.dtype) -> None:
     theirs, ours = pair(cell, arguments, dtype)
     x = torch.randn(7, 4, dtype=dtype, requires_grad=True)
-    compare(theirs, ours, x, leaf=x)
-    compare(theirs, ours, x, state_like(theirs(x)), leaf=x)
+    assert_agreement(theirs, ours, x, leaf=x)
+    assert_agreement(theirs, ours, x, state_like(theirs(x)), leaf=x)
 
 
 @pytest.mark.parametrize("enforce_sorted", [True, False])
@@ -94,9 +94,9 @@ def test_packed(cell: str, arguments: dict[str, Any], dtype: torch.dtype, enforc
     lengths = sorted(LENGTHS, reverse=True) if enforce_sorted else LENGTHS
     packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=enforce_sorted)
     state = state_like(theirs(packed))
-    compare(theirs, ours, packed, leaf=x)
+    assert_agreement(theirs, ours, packed, leaf=x)
     packed = pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=enforce_sorted)
-    compare(theirs, ours, packed, state, leaf=x)
+    assert_agreement(theirs, ours, packed, state, leaf=x)
     for index, same in zip(packed[1:], ours(packed)[0][1:], strict=True):
         assert (index is None and same is None) or torch.equal(index, same)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,8 @@ import numpy as np
 from recurra.data.arrays import from_arrays, read_npz
 from recurra.data.idx import is_idx, labels_beside, read_idx
 from recurra.data.samples import Samples
+from recurra.data.stored import GZIP, bytes_of, unzip
 from recurra.data.ts_file import read_ts
-from recurra.errors import DataError
 from recurra.files import atomic_path
 
 KINDS = ".npz, .ts, idx"
@@ -79,34 +77,16 @@ def read_sequence_file(source: str | Path | Mapping[str, Any], answer: str = "y"
         arrays = {name: np.asarray(values) for name, values in source.items()}
         return SequenceFile(from_arrays(arrays, "arrays", answer), _hash_arrays(arrays), None, arrays)
     path = Path(source)
-    content = [_bytes_of(path)]
+    content = [bytes_of(path)]
     if is_idx(path):
         beside = labels_beside(path)
-        content += [] if beside is None else [_bytes_of(beside)]
-        samples = read_idx([_unzip(part, path) for part in content], str(path))
+        content += [] if beside is None else [bytes_of(beside)]
+        samples = read_idx([unzip(part, str(path)) if part.startswith(GZIP) else part for part in content], str(path))
     elif path.suffix.lower() == ".ts":
         samples = read_ts(content[0], str(path))
     else:
         samples = read_npz(content[0], str(path), answer)
     return SequenceFile(samples, hashlib.sha256(b"".join(content)).hexdigest(), path, {})
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(str(path), "a file must be there, none is. Check the path.") from None
-    except OSError as error:
-        raise DataError(str(path), f"the file must be readable: {error.strerror}.") from None
-
-
-def _unzip(content: bytes, path: Path) -> bytes:
-    if not content.startswith(b"\x1f\x8b"):
-        return content
-    try:
-        return gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(str(path), f"a .gz file must be whole gzip data: {error}. Get the file anew.") from None
 
 
 def _hash_arrays(arrays: Mapping[str, Any]) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from recurra.data.delimited import read_delimited
 from recurra.data.json_lines import read_json_lines
+from recurra.data.stored import bytes_of, unzip
 from recurra.errors import DataError, nearest
 from recurra.files import atomic_path
 
@@ -121,9 +120,9 @@ def _read_file(path: Path, quoted_newlines: bool) -> Table:
         raise DataError(
             name, f"the kind of a file is told by its suffix, got {suffix!r}. Known: {known}; .gz after it."
         )
-    stored = _bytes_of(path)
+    stored = bytes_of(path)
     sha256 = hashlib.sha256(stored).hexdigest()
-    data = _unzip(stored, name) if zipped else stored
+    data = unzip(stored, name) if zipped else stored
     if suffix in DELIMITED:
         cut = read_delimited(data, name, expected=DELIMITED[suffix], quoted_newlines=quoted_newlines)
         return Table(cut.frame, name, sha256, cut.lines, cut.notices)
@@ -131,22 +130,6 @@ def _read_file(path: Path, quoted_newlines: bool) -> Table:
         frame, lines = read_json_lines(data, name)
         return Table(frame, name, sha256, lines)
     return _with_rows(Table(_read_parquet(data, name), name, sha256))
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise DataError(str(path), "a file must be there, none is. Check the path.") from None
-    except OSError as error:
-        raise DataError(str(path), f"the file must be readable: {error.strerror}.") from None
-
-
-def _unzip(stored: bytes, name: str) -> bytes:
-    try:
-        return gzip.decompress(stored)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(name, f"a .gz file must be whole gzip data: {error}. Get the file anew.") from None
 
 
 def _read_parquet(data: bytes, name: str) -> pl.DataFrame:
