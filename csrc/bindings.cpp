@@ -114,7 +114,8 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
 // Layers one upon the other, of one direction, a step at a time.
 class Stack {
 public:
-    Stack(const Operator& op, const std::vector<Given>& layers, Storage storage) : f64_(op.f64), sizes_(layers.front().sizes) {
+    Stack(const Operator& op, const std::vector<Given>& layers, Storage storage)
+        : f64_(op.f64), sizes_(layers.front().sizes) {
         for (const Given& layer : layers) {
             if (f64_) {
                 double_.push_back(kernels<double>().stepper(problem<double>(op, layer), storage));
@@ -215,7 +216,7 @@ NB_MODULE(_native, m) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
                          norm_cell, norm_cell_bias, w_projection] = tensors;
             new (self) Given{sizes, lengths, reverse, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
-                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection, keep_h, keep_c,
-                             drop_h};
+                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection,
+                             keep_h, keep_c, drop_h};
         });
 }

@@ -1,4 +1,6 @@
 // Compiled once for each instruction set, with -DRECURRA_ISA=<its name>.
+#include <stdexcept>
+
 #include "backward.h"
 #include "forward.h"
 #include "kernels.h"
@@ -36,11 +38,15 @@ template <class C> struct RunBackward {
 
 template <class C> struct MakeStepper {
     template <class T> std::unique_ptr<Stepper<T>> operator()(const Problem<T>& p, Storage storage) {
-        if constexpr (sizeof(T) == sizeof(float)) {
-            if (storage == Storage::bfloat16) return std::make_unique<Step<C, T, Bfloat16>>(p);
-            if (storage == Storage::int8) return std::make_unique<Step<C, T, int8_t>>(p);
+        if constexpr (C::kNormed) {
+            throw std::invalid_argument("single steps under layer norm are not compiled");
+        } else {
+            if constexpr (sizeof(T) == sizeof(float)) {
+                if (storage == Storage::bfloat16) return std::make_unique<Step<C, T, Bfloat16>>(p);
+                if (storage == Storage::int8) return std::make_unique<Step<C, T, int8_t>>(p);
+            }
+            return std::make_unique<Step<C, T, T>>(p);
         }
-        return std::make_unique<Step<C, T, T>>(p);
     }
 };
 
