@@ -71,9 +71,10 @@ class RunningPooling:
 
     def _attention(self, output: Floats) -> Floats:
         score = float(self._score.dot(np.tanh(self._hidden.dot(output) + self._bias)))
-        largest = max(score, self._now[-1])
-        self._now = self._now * math.exp(self._now[-1] - largest) + math.exp(score - largest) * np.append(
-            output, (1, 0)
-        )
+        before = float(self._now[-1])
+        largest = max(score, before)
+        new = math.exp(score - largest) * np.append(output, (1.0, 0.0))
+        self._now = self._now * math.exp(before - largest) + new
         self._now[-1] = largest
-        return (self._now[:-2] / self._now[-2]).astype(output.dtype)
+        pooled: Floats = (self._now[:-2] / self._now[-2]).astype(output.dtype)
+        return pooled
