@@ -47,7 +47,6 @@ class Session:
         task = bundle.task
         if not isinstance(task, GoesLive):
             raise SettingsError(_WHERE, f"a model for {task.name} cannot be fed step by step. Use predict.")
-        bundle.model.eval()
         self._bundle, self._live, self._steps = bundle, task.go_live(bundle.model), 0
 
     @property
