@@ -23,7 +23,6 @@ import torch
 sys.path.append(str(Path(__file__).parents[1]))
 
 import measuring
-
 import recurra
 from recurra.bundle import Bundle
 
