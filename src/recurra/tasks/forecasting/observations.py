@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -27,6 +29,8 @@ AHEAD = "ahead"
 """In an observation: the rows of future covariates of the next H steps."""
 _WHERE = "observation"
 _LARGEST = 1e300
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?")
+"""What NumPy reads as this package does, a hundred times as fast as a column is read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +140,10 @@ class ObservationReader:
             return np.int64(value)
         if not isinstance(value, (str, datetime)):
             raise DataError(_of(name), f"a time must come, such as '2012-01-31', {value!r:.40} did.")
+        if reading.time_format is None and reading.time_zone is None and isinstance(value, str):
+            with suppress(ValueError):  # no such day: the way below says what is wrong with it
+                if _ISO.fullmatch(value):
+                    return np.datetime64(value, "us")
         table = Table(pl.DataFrame({name: [value]}), _WHERE)
         whole_days = not frequency.sub_daily
         stamps = parse_times(table.column(name), table, time_format=reading.time_format, whole_days=whole_days)
