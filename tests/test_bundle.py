@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 
 import recurra
+from hostile_bundles import ATTACKS
 from recurra.errors import BundleError
 from recurra.files import sha256
 from recurra.manifest import MANIFEST, REPORT, WEIGHTS, seal
@@ -148,6 +149,17 @@ FORGERIES = {
     "another model": (lambda m: m["settings"]["settings"]["encoder"].update(layers=2), "(must hold exactly|need)"),
     "a list for a name": (lambda m: m["settings"].update(frequency=[[]]), "they do not"),
 }
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_hostile_bundle_is_refused_with_a_clear_sentence(copy, name, monkeypatch):
+    """The short form of ``benchmarks/faults/hostile_bundles.py``, which also measures time and memory."""
+    monkeypatch.chdir(copy)
+    ATTACKS[name](copy)
+    with pytest.raises(BundleError) as refused:
+        recurra.load(copy)
+    assert len(str(refused.value)) < 1000
+    assert not (copy / "touched").exists()
 
 
 @pytest.mark.parametrize("name", FORGERIES)

@@ -34,6 +34,7 @@ from recurra.manifest import (
     MANIFEST,
     REPORT,
     WEIGHTS,
+    check_header,
     check_report,
     entry_of,
     read_manifest,
@@ -46,8 +47,8 @@ from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
 
-_HEADER_LIMIT = 8 * 2**20  # bytes that safetensors may add to the weights themselves
-_MOST_CALLS = 100_000  # of torch, to make a model; a layer takes about ten
+_HEADER_OF_A_TENSOR, _HEADER_REST = 200, 2**16  # bytes that safetensors may add to the weights, beside the names
+_MOST_CALLS = 20_000  # of torch, to make a model; a layer takes some twenty
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,14 +248,17 @@ def _state(model: nn.ModuleList) -> dict[str, Tensor]:
 
 def _check_size(model: nn.ModuleList, size: int, path: Path) -> None:
     """Refuse weights of a size that is not the model's, before they are read."""
-    needed = sum(value.numel() * value.element_size() for value in model.state_dict().values())
-    if not needed <= size <= needed + _HEADER_LIMIT:
+    expected = model.state_dict()
+    needed = sum(value.numel() * value.element_size() for value in expected.values())
+    header = _HEADER_REST + sum(len(name) + _HEADER_OF_A_TENSOR for name in expected)
+    if not needed <= size <= needed + header:
         raise BundleError(str(path), f"the settings need {needed:,} bytes of weights, it has {size:,}.")
 
 
 def _put_weights(model: nn.ModuleList, content: bytes, path: Path, allow_nan: bool) -> None:
     """Fill a model that has no memory yet, once names, shapes, types and values of all weights are right."""
     expected = model.state_dict()
+    check_header(content, path)
     try:
         weights = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:

@@ -82,10 +82,11 @@ def open_plain(path: Path, limit: int) -> Iterator[BufferedReader]:
         handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe would wait for a writer
     except OSError:
         _refuse_kind(path)
+    about = os.fstat(handle)
+    if not stat.S_ISREG(about.st_mode):
+        os.close(handle)
+        _refuse_kind(path)
     with os.fdopen(handle, "rb") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            _refuse_kind(path)
         if about.st_size > limit:
             raise BundleError(
                 str(path), f"must have {limit:,} bytes at most, it has {about.st_size:,}. Get a new copy."
@@ -101,6 +102,15 @@ def read_weights(folder: Path, entry: dict[str, Any]) -> bytes:
     if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
         raise BundleError(str(path), _CHANGED)
     return content
+
+
+def check_header(content: bytes, path: Path) -> None:
+    """Refuse a header of weights that says something twice: readers differ in what they take it for."""
+    size = int.from_bytes(content[:8], "little")
+    try:
+        json.loads(content[8 : 8 + size].decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(str(path), f"must be in the safetensors format: {error!s:.200}.") from None
 
 
 def check_report(folder: Path, entry: dict[str, Any]) -> None:
