@@ -14,6 +14,7 @@ import recurra
 from recurra import files
 from recurra.bundle import Bundle
 from recurra.manifest import MANIFEST
+from recurra.training.progress import Silent
 
 WATCHED = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "ctypes.dlsym", "shutil.rmtree"}
 DATA = {"day": list(range(40)), "x": [float(i % 5) for i in range(40)]}
@@ -130,3 +131,25 @@ def test_a_bundle_is_saved_through_a_link_and_into_the_folder_one_is_in(bundles,
     assert recurra.load(".").fingerprint == new.fingerprint
     assert (tmp_path / "link").is_symlink()
     assert Path.cwd().samefile(tmp_path / "real")
+
+
+class Stopping(Silent):
+    """A progress that ends a training with an error, as a full disk would."""
+
+    def stage(self, title: str) -> None:
+        raise OSError("no space left on the device")
+
+
+def test_training_anew_leaves_the_old_bundle_until_the_new_one_is_whole(tmp_path):
+    settings = recurra.Forecasting(time="day", target="x", horizon=2, encoder=recurra.Encoder(hidden_size=4))
+    options = recurra.TrainingOptions(steps=3, threads=1)
+    folder = tmp_path / "model"
+    old = recurra.train(settings, DATA, out=folder, options=options)
+    again = {"out": folder, "overwrite": True, "options": recurra.TrainingOptions(steps=3, threads=1, seed=7)}
+    with pytest.raises(OSError, match="no space"):
+        recurra.train(settings, DATA, **again, progress=Stopping())
+    assert recurra.load(folder).fingerprint == old.fingerprint
+    new = recurra.resume(folder)
+    assert new.fingerprint != old.fingerprint
+    assert recurra.load(folder).fingerprint == new.fingerprint
+    assert not (folder / "run").exists()

@@ -74,12 +74,14 @@ class Session:
         return _HEAD.pack(_MAGIC, _FORMAT, hashlib.sha256(body).digest()) + body
 
     @classmethod
-    def restore(cls, bundle: Bundle, data: bytes) -> Session:
+    def restore(cls, bundle: Bundle, data: bytes | bytearray) -> Session:
         """Go on from what :meth:`save` gave.
 
         Raises:
             BundleError: it is damaged, of another model, or of another format.
         """
+        if not isinstance(data, (bytes, bytearray)):
+            raise BundleError(_WHERE, f"a saved session is bytes, got {type(data).__name__}. Give what save returned.")
         about, tensors = _open(bytes(data))
         if about["model"] != bundle.fingerprint:
             raise BundleError(_WHERE, "it must be of this very model, it is of another one. Begin a new session.")
