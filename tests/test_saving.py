@@ -107,6 +107,21 @@ def test_where_folders_cannot_change_places_files_are_replaced_one_by_one(bundle
     assert sorted(file.name for file in (tmp_path / "model").iterdir()) == ["bundle.json", "weights.safetensors"]
 
 
+def test_nothing_is_written_beside_a_folder_that_is_a_place_of_its_own(bundles, tmp_path, monkeypatch):
+    old, new = bundles
+    (tmp_path / "volume").mkdir()
+    old.save(tmp_path / "volume")  # nothing is replaced
+    monkeypatch.setattr(files.os, "access", lambda path, mode: False)
+    made = []
+    monkeypatch.setattr(
+        Path, "mkdir", lambda self, **kept: made.append(self.parent) or os.makedirs(self, exist_ok=True)
+    )
+    new.save(tmp_path / "volume", overwrite=True)
+    assert made[-1] == tmp_path / "volume"
+    assert recurra.load(tmp_path / "volume").fingerprint == new.fingerprint
+    assert sorted(file.name for file in (tmp_path / "volume").iterdir()) == ["bundle.json", "weights.safetensors"]
+
+
 def test_an_error_leaves_the_old_bundle_and_nothing_else(bundles, tmp_path):
     old, new = bundles
 

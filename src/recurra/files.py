@@ -59,7 +59,8 @@ def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """
     folder = Path(folder).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = folder.with_name(f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}-{folder.name}")
+    home = folder.parent if _may_change_places(folder, names[-1]) else folder
+    unfinished = home / f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}-{folder.name}"
     unfinished.mkdir()
     try:
         yield unfinished
@@ -74,10 +75,21 @@ def atomic_folder(folder: Path, names: Sequence[str]) -> Iterator[Path]:
             unfinished.rmdir()
 
 
+def _may_change_places(folder: Path, last: str) -> bool:
+    """Whether the new folder is made beside the old one; within it if nothing is replaced, or it is a place of its own.
+
+    A folder that a container was given is one: nobody may write beside it, or that is another disk.
+    """
+    if not folder.exists():
+        return True
+    beside = os.access(folder.parent, os.W_OK) and folder.stat().st_dev == folder.parent.stat().st_dev
+    return (folder / last).exists() and beside and not Path.cwd().is_relative_to(folder)
+
+
 def _put_in_place(new: Path, folder: Path, names: Sequence[str]) -> None:
     if not folder.exists():
         os.rename(new, folder)
-    elif (folder / names[-1]).exists() and not Path.cwd().is_relative_to(folder) and _exchange(new, folder):
+    elif new.parent == folder.parent and _exchange(new, folder):
         _flush(folder.parent)
         for other in sorted(new.iterdir()):  # the old folder now
             if other.name not in names:
