@@ -172,6 +172,21 @@ _SAMPLING = list(flags_of(Sampling, "sampling"))
 app.command(rich_help_panel="Use")(with_flags(_SAMPLING)(generate))
 
 
+@app.command(rich_help_panel="Use")
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="file of the graph; a .json is written beside it")],
+    opset: Annotated[int, typer.Option(help="of the ONNX standard", metavar="N")] = 17,
+    int8: Annotated[bool, typer.Option("--int8", help="weights in int8: a quarter of the size")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace files that are there")] = False,
+) -> None:
+    """Write a model as an ONNX graph that is proven to answer alike; it runs without torch."""
+    from recurra.bundle import load
+    from recurra.exporting import export as run
+
+    typer.echo(run(load(folder), out, opset=opset, int8=int8, overwrite=overwrite).summary())
+
+
 def _show(text: str) -> None:
     typer.echo(text, nl=False)
     sys.stdout.flush()

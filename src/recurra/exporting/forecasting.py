@@ -1,0 +1,219 @@
+"""A forecaster as a graph: from windows, as :class:`recurra.tasks.forecasting.windows.Batch` has them, to quantiles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recurra.errors import ExportError
+from recurra.exporting import heads
+from recurra.exporting.graph import Graph, Value
+from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
+from recurra.exporting.recurrent import encoder, last, recurrent
+from recurra.exporting.subject import Trial, draw_lengths
+from recurra.tasks.forecasting.embedding import Inputs
+from recurra.tasks.forecasting.models import DirectForecaster, SegmentForecaster
+from recurra.tasks.forecasting.task import ForecastingTask
+from recurra.tasks.forecasting.windows import Batch
+
+NUMBERS = ("past", "known", "ahead", "static")
+"""The groups of inputs; each may have categories, too, as ``…_codes``."""
+
+
+@dataclass(frozen=True)
+class ForecastingSubject:
+    """Inputs are the fields of a batch of windows that are not empty; the output is ``quantiles [B, H, Q]`` float64.
+
+    The quantiles are in the user's units: the window's unit, its anchor and the logarithm are undone in the graph.
+    """
+
+    task: ForecastingTask
+    model: nn.ModuleList
+    kind = "forecasting"
+    streams = False
+
+    def __post_init__(self) -> None:
+        settings = self.task.settings
+        if settings.decoder == "autoregressive":
+            raise ExportError(
+                "export",
+                "a forecaster must say its quantiles itself, the autoregressive decoder draws paths at random. "
+                "Train one with --decoder direct or segments.",
+            )
+        if settings.head == "negative-binomial":
+            raise ExportError(
+                "export",
+                "a forecaster must say its quantiles itself, those of the negative-binomial head are drawn at random. "
+                "Train one with --head quantiles.",
+            )
+
+    @property
+    def steps(self) -> tuple[int, int, int]:
+        """Contexts: the shortest one, the model's own, and twice that."""
+        least = self.task.choices.segment if self.task.settings.decoder == "segments" else self.task.choices.shortest
+        context = self.task.context
+        return (least, context, 2 * context)
+
+    def write(self, graph: Graph) -> None:
+        windows = _Windows(graph, self.task)
+        total = None
+        for member in self.model:
+            said = heads.quantiles(graph, self.task, _raw(graph, member, windows), windows.base)
+            total = said if total is None else total + said
+        assert total is not None
+        values = total / len(self.model) * windows.unit.unsqueeze(-1) + windows.anchor.unsqueeze(-1)
+        levels = len(self.task.levels) or 1
+        graph.output("quantiles", graph.op("Exp", values) if self.task.log else values, "B", self._horizon, levels)
+
+    @property
+    def _horizon(self) -> int:
+        return self.task.settings.horizon
+
+    @torch.no_grad()
+    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:
+        drawn = self._draw(random, steps, batch)
+        values = self.task._quantiles(self.model, drawn, self.task.levels or (0.5,)).numpy()
+        expected = np.exp(values) if self.task.log else values
+        return Trial(feeds(drawn), {"quantiles": expected}, unit=np.maximum(np.abs(expected), 1.0))
+
+    def _draw(self, random: np.random.Generator, steps: int, batch: int) -> Batch:
+        """Windows with numbers of the size that real ones have."""
+        axes = {"past": (batch, steps), "known": (batch, steps), "ahead": (batch, self._horizon), "static": (batch,)}
+        sizes, counts = self.task._input_sizes()
+        sizes, counts = {**sizes, "ahead": sizes["known"]}, {**counts, "ahead": counts["known"]}
+        whole = self.task.settings.decoder == "segments"
+        lengths = np.full(batch, steps) if whole else draw_lengths(random, steps, batch)
+        numbers = {name: random.normal(size=(*axes[name], sizes[name])) for name in NUMBERS}
+        numbers |= {"base": random.normal(size=(batch, self._horizon)), "weight": random.uniform(0.1, 2, (batch, 1))}
+        numbers["target"] = np.full((batch, self._horizon), np.nan)
+        codes = {
+            name: torch.from_numpy(
+                np.stack([random.integers(0, count + 1, axes[name]) for count in counts[name]], axis=-1)
+                if counts[name]
+                else np.zeros((*axes[name], 0), np.int64)
+            )
+            for name in NUMBERS
+        }
+        return Batch(
+            **{name: torch.from_numpy(value.astype(np.float32)) for name, value in numbers.items()},
+            codes=codes,
+            lengths=torch.from_numpy(lengths),
+            anchor=torch.from_numpy(random.normal(size=(batch, 1))),
+            unit=torch.from_numpy(random.uniform(0.5, 1.5, (batch, 1))),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        return self.task.to_dict()
+
+
+def feeds(batch: Batch) -> dict[str, Any]:
+    """The inputs of the graph."""
+    given = {name: getattr(batch, name) for name in (*NUMBERS, "base", "weight", "anchor", "unit")}
+    given |= {f"{name}_codes": codes for name, codes in batch.codes.items()}
+    steps = batch.past.shape[1]
+    given["lengths"] = torch.full((len(batch.past),), steps) if batch.lengths is None else batch.lengths
+    return {name: value.numpy() for name, value in given.items() if value.numel()}
+
+
+class _Windows:
+    """The inputs of the graph, categories embedded by each member's own tables."""
+
+    def __init__(self, graph: Graph, task: ForecastingTask) -> None:
+        horizon = task.settings.horizon
+        self.graph = graph
+        sizes, counts = task._input_sizes()
+        axes: dict[str, tuple[int | str, ...]] = {
+            "past": ("B", "C"),
+            "known": ("B", "C"),
+            "ahead": ("B", horizon),
+            "static": ("B",),
+        }
+        self._numbers, self._codes = {}, {}
+        for name in NUMBERS:
+            group = "known" if name == "ahead" else name
+            if sizes[group]:
+                self._numbers[name] = graph.input(name, np.float32, *axes[name], sizes[group])
+            if counts[group]:
+                self._codes[name] = graph.input(f"{name}_codes", np.int64, *axes[name], len(counts[group]))
+        self.base = graph.input("base", np.float32, "B", horizon)
+        self._weight = graph.input("weight", np.float32, "B", 1)
+        self.anchor = graph.input("anchor", np.float64, "B", 1)
+        self.unit = graph.input("unit", np.float64, "B", 1)
+        self.lengths = graph.input("lengths", np.int64, "B")
+
+    def read(self, name: str, inputs: Inputs) -> Value:
+        """The numbers and the embedded categories of a group."""
+        tables: Any = inputs.tables["known" if name == "ahead" else name]
+        parts = [self._numbers[name]] if name in self._numbers else []
+        parts += [
+            embedding(self.graph, to_array(table.weight), self._codes[name].take(i, axis=-1))
+            for i, table in enumerate(tables)
+        ]
+        if name == "static":
+            parts.append(self.graph.op("Log", self._weight))
+        return self.graph.concat(parts, axis=-1)
+
+
+def _raw(graph: Graph, member: nn.Module, windows: _Windows) -> Value:
+    """``[B, H, R]`` the raw numbers of one member."""
+    if isinstance(member, DirectForecaster):
+        return _direct(graph, member, windows)
+    assert isinstance(member, SegmentForecaster)
+    return _segments(graph, member, windows)
+
+
+def _direct(graph: Graph, member: DirectForecaster, windows: _Windows) -> Value:
+    past, known, ahead, static = (windows.read(name, member.inputs) for name in NUMBERS)
+    values = graph.concat([past, known, _repeat(graph, static, past.size(1))], axis=-1)
+    _, state = encoder(graph, member.encoder, values, windows.lengths)
+    summary = last(member.encoder, state)
+    steps = linear(graph, member.to_steps, summary).reshape(0, member.horizon, -1)
+    place = np.linspace(0, 1, member.horizon, dtype=np.float32)[:, None]  # [H, 1]
+    shape = graph.concat([ahead.size(0), graph.integers(member.horizon, 1)], axis=0)
+    known = graph.concat([steps, ahead, graph.op("Expand", graph.constant(place), shape)], axis=-1)
+    read, _ = recurrent(graph, member.reader, known.transpose(1, 0, 2))
+    known = graph.concat([known, read.transpose(1, 0, 2)], axis=-1)
+    wide = member.hidden.in_features - member.encoder.output_size - member.inputs.size["static"]
+    weight, bias = matrix(graph, member.hidden.weight), graph.constant(to_array(member.hidden.bias))
+    constant = graph.concat([summary, static], axis=-1) @ weight.slice(0, wide) + bias
+    return linear(graph, member.output, relu(known @ weight.slice(0, 0, wide) + constant.unsqueeze(1)))
+
+
+def _segments(graph: Graph, member: SegmentForecaster, windows: _Windows) -> Value:
+    past, known, ahead, static = (windows.read(name, member.inputs) for name in NUMBERS)
+    context = graph.concat([past, known], axis=-1)
+    width = member.segment * (member.inputs.size["past"] + member.inputs.size["known"])
+    _, state = encoder(graph, member.encoder, relu(linear(graph, member.embed, _cut(context, width))))
+    missing = member.segments * member.segment - member.horizon
+    if missing:
+        ahead = graph.concat([ahead, *[ahead.slice(1, member.horizon - 1, member.horizon)] * missing], axis=1)
+    own = _cut(ahead, member.segment * member.inputs.size["known"])  # [B, n, ·]
+    wide = graph.concat([own, _repeat(graph, static, graph.integers(member.segments))], axis=-1)
+    query = relu(linear(graph, member.embed_ahead, wide) + graph.constant(to_array(member.place)))
+    fanned = tuple(_fan(graph, part, member.segments) for part in state)
+    flat = query.reshape(1, -1, member.embed_ahead.out_features)  # [1, B n, ·], one step each
+    outputs, _ = recurrent(graph, member.encoder.layer, flat, None, fanned)
+    raw = linear(graph, member.output, outputs.squeeze(0)).reshape(-1, member.segments * member.segment, member.outputs)
+    return raw.slice(1, 0, member.horizon)
+
+
+def _cut(values: Value, width: int) -> Value:
+    """``[B, n w, D]`` to ``[B, n, w D]``."""
+    return values.graph.op("Reshape", values, values.graph.integers(0, -1, width))
+
+
+def _fan(graph: Graph, part: Value, times: int) -> Value:
+    """``[L, B, ·]`` to ``[L, B times, ·]``, the copies of a sequence side by side."""
+    copies = graph.concat([part.unsqueeze(2)] * times, axis=2)  # [L, B, times, ·]
+    return graph.op("Reshape", copies, graph.concat([part.size(0), graph.integers(-1), part.size(2)], axis=0))
+
+
+def _repeat(graph: Graph, vector: Value, steps: Value) -> Value:
+    """``[B, ·]`` to ``[B, steps, ·]``."""
+    wide = vector.unsqueeze(1)
+    shape = graph.concat([wide.size(0), steps, wide.size(2)], axis=0)
+    return graph.op("Expand", wide, shape)
