@@ -17,7 +17,9 @@ from torch import nn
 
 from recurra.bundle import Bundle
 from recurra.errors import ExportError
+from recurra.exporting.classification import ClassificationSubject
 from recurra.exporting.forecasting import ForecastingSubject
+from recurra.exporting.generation import GenerationSubject
 from recurra.exporting.graph import Graph, quantize
 from recurra.exporting.layers import LayerSubject
 from recurra.exporting.subject import Subject
@@ -28,7 +30,11 @@ from recurra.nn import GRU, LSTM, RNN
 FORMAT = 1
 OPSET = 17
 """The oldest opset that has all that is written, so that most runtimes can read it."""
-_SUBJECTS: dict[str, Any] = {"forecasting": ForecastingSubject}
+_SUBJECTS: dict[str, Any] = {
+    "forecasting": ForecastingSubject,
+    "classification": ClassificationSubject,
+    "generation": GenerationSubject,
+}
 _ROUGH = 0.1  # what int8 weights may change
 
 

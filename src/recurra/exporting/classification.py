@@ -1,0 +1,146 @@
+"""A classifier as a graph: from symbols, or numbers in the user's units, to probabilities or a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from recurra.data.samples import Samples
+from recurra.data.sequence_set import SequenceSet
+from recurra.exporting.graph import Graph, Value
+from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
+from recurra.exporting.recurrent import encoder, last
+from recurra.exporting.subject import Trial, draw_lengths
+from recurra.nn.front import Convolution
+from recurra.nn.pooling import Pooling
+from recurra.tasks.classification.answers import Number, OneClass
+from recurra.tasks.classification.examples import Examples, Scale
+from recurra.tasks.classification.models import SequenceClassifier
+from recurra.tasks.classification.task import ClassificationTask
+
+_LEAST = -np.finfo(np.float32).max
+
+
+@dataclass(frozen=True)
+class ClassificationSubject:
+    """Inputs ``values``, ``[B, T]`` int64 symbols or ``[B, T, D]`` float32 numbers, and ``lengths [B]``.
+
+    The output is ``said``, float64: ``[B, C]`` probabilities, or ``[B, 1]`` a number in the user's units.
+    """
+
+    task: ClassificationTask
+    model: nn.ModuleList
+    kind = "classification"
+    streams = False
+    steps = (3, 20, 57)
+
+    def write(self, graph: Graph) -> None:
+        task = self.task
+        if task.vocabulary is not None:
+            values = graph.input("values", np.int64, "B", "T")
+        else:
+            values = graph.input("values", np.float32, "B", "T", len(task.features))
+        lengths = graph.input("lengths", np.int64, "B")
+        if task.scale is not None:
+            values = _scaled(graph, values, lengths, task.scale)
+        total = None
+        for member in self.model:
+            said = self._meaning(_raw(graph, member, values, lengths).to(np.float64))
+            total = said if total is None else total + said
+        assert total is not None
+        graph.output("said", total / len(self.model), "B", task.answers.size)
+
+    def _meaning(self, raw: Value) -> Value:
+        answers = self.task.answers
+        if isinstance(answers, Number):
+            return raw * answers.spread + answers.mean
+        if isinstance(answers, OneClass):
+            return raw.graph.op("Softmax", raw, axis=1)
+        return raw.graph.op("Sigmoid", raw)
+
+    @torch.no_grad()
+    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:
+        sequences = SequenceSet.join([self._sequence(random, length) for length in draw_lengths(random, steps, batch)])
+        examples = Examples(_NOWHERE, sequences, self.task.scale, None)
+        drawn = examples.batch(torch.arange(batch))
+        answers = self.task.answers
+        said = sum(answers.predict(member(drawn)) for member in self.model) / len(self.model)
+        values, lengths = sequences.pad(np.arange(batch))
+        unit = answers.spread if isinstance(answers, Number) else 1.0
+        return Trial({"values": values, "lengths": lengths}, {"said": said}, unit)
+
+    def _sequence(self, random: np.random.Generator, length: int) -> Any:
+        if self.task.vocabulary is not None:
+            return random.integers(0, len(self.task.vocabulary), length)
+        assert self.task.scale is not None
+        numbers = random.normal(self.task.scale.mean, self.task.scale.spread, (length, len(self.task.features)))
+        return numbers.astype(np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        return self.task.to_dict()
+
+
+_NOWHERE = Samples(source="drawn at random", names=[])
+
+
+def _scaled(graph: Graph, values: Value, lengths: Value, scale: Scale) -> Value:
+    """In units of the spread; what is missing, and padding, is 0."""
+    mean, spread = (graph.constant(np.array(numbers, np.float32)) for numbers in (scale.mean, scale.spread))
+    scaled = (values - mean) / spread
+    known = graph.op("Not", graph.op("IsNaN", scaled, dtype=np.bool_))
+    real = _mask(graph, values, lengths).unsqueeze(-1)
+    return graph.where(graph.op("And", known, real), scaled, 0.0)
+
+
+def _mask(graph: Graph, values: Value, lengths: Value) -> Value:
+    """``[B, T]`` bool, true on real steps of ``values [B, T, …]``."""
+    return graph.steps(values.size(1)) < lengths.unsqueeze(-1)
+
+
+def _raw(graph: Graph, member: SequenceClassifier, values: Value, lengths: Value) -> Value:
+    """``[B, R]`` the raw outputs of one member."""
+    if member.embedding is not None:
+        values = embedding(graph, to_array(member.embedding.table.weight), values)
+    if member.linear is not None:
+        values = linear(graph, member.linear, values)
+    if member.convolution is not None:
+        values, lengths = _convolution(graph, member.convolution, values, lengths)
+    outputs, state = encoder(graph, member.encoder, values, lengths)
+    pooled = _pooled(graph, member.pooling, outputs, _mask(graph, outputs, lengths), last(member.encoder, state))
+    return linear(graph, member.output, pooled)
+
+
+def _convolution(graph: Graph, front: Convolution, values: Value, lengths: Value) -> tuple[Value, Value]:
+    """``[B, T, D]`` to ``[B, T', C]``, and the new lengths."""
+    shorter = (lengths + (front.stride - 1)) / front.stride
+    for convolution, norm in zip((front.first, front.second), front.norms, strict=True):
+        assert isinstance(norm, nn.LayerNorm)
+        padding = int(convolution.padding[0])
+        weight, bias = graph.weight(to_array(convolution.weight)), graph.constant(to_array(convolution.bias))
+        values = graph.op(
+            "Conv", values.transpose(0, 2, 1), weight, bias, strides=[convolution.stride[0]], pads=[padding, padding]
+        ).transpose(0, 2, 1)
+        gain, shift = (graph.constant(to_array(numbers)) for numbers in (norm.weight, norm.bias))
+        values = relu(graph.op("LayerNormalization", values, gain, shift, axis=-1, epsilon=norm.eps))
+        values = graph.where(_mask(graph, values, shorter).unsqueeze(-1), values, 0.0)
+    return values, shorter
+
+
+def _pooled(graph: Graph, pooling: Pooling, outputs: Value, mask: Value, last: Value) -> Value:
+    """``[B, T, O]``, zero on padding, to ``[B, O]``."""
+    if pooling.kind == "last":
+        return last
+    real = mask.unsqueeze(-1)  # [B, T, 1]
+    if pooling.kind == "mean":
+        count = real.to(np.float32).sum(1).squeeze(1)
+        return outputs.sum(1).squeeze(1) / graph.op("Max", count, graph.constant(np.array(1.0, np.float32)))
+    if pooling.kind == "max":
+        return graph.where(real, outputs, _LEAST).max(1).squeeze(1)
+    hidden = graph.op("Tanh", linear(graph, pooling.hidden, outputs))
+    scores = graph.where(real, hidden @ matrix(graph, pooling.score.weight), _LEAST)  # [B, T, 1]
+    weights = graph.op("Softmax", scores, axis=1)
+    return (outputs * weights).sum(1).squeeze(1)
