@@ -18,11 +18,12 @@ from recurra.exporting.subject import Trial, draw_lengths
 from recurra.nn.front import Convolution
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.answers import Number, OneClass
-from recurra.tasks.classification.examples import Examples, Scale
+from recurra.tasks.classification.examples import Examples
+from recurra.tasks.classification.inputs import Scale
 from recurra.tasks.classification.models import SequenceClassifier
 from recurra.tasks.classification.task import ClassificationTask
 
-_LEAST = -np.finfo(np.float32).max
+_LEAST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -63,12 +64,12 @@ class ClassificationSubject:
         return raw.graph.op("Sigmoid", raw)
 
     @torch.no_grad()
-    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:
+    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:  # noqa: ARG002 - no stream
         sequences = SequenceSet.join([self._sequence(random, length) for length in draw_lengths(random, steps, batch)])
         examples = Examples(_NOWHERE, sequences, self.task.scale, None)
         drawn = examples.batch(torch.arange(batch))
         answers = self.task.answers
-        said = sum(answers.predict(member(drawn)) for member in self.model) / len(self.model)
+        said = np.mean([answers.predict(member(drawn)) for member in self.model], axis=0)
         values, lengths = sequences.pad(np.arange(batch))
         unit = answers.spread if isinstance(answers, Number) else 1.0
         return Trial({"values": values, "lengths": lengths}, {"said": said}, unit)
@@ -101,8 +102,9 @@ def _mask(graph: Graph, values: Value, lengths: Value) -> Value:
     return graph.steps(values.size(1)) < lengths.unsqueeze(-1)
 
 
-def _raw(graph: Graph, member: SequenceClassifier, values: Value, lengths: Value) -> Value:
+def _raw(graph: Graph, member: nn.Module, values: Value, lengths: Value) -> Value:
     """``[B, R]`` the raw outputs of one member."""
+    assert isinstance(member, SequenceClassifier)
     if member.embedding is not None:
         values = embedding(graph, to_array(member.embedding.table.weight), values)
     if member.linear is not None:
@@ -120,6 +122,7 @@ def _convolution(graph: Graph, front: Convolution, values: Value, lengths: Value
     for convolution, norm in zip((front.first, front.second), front.norms, strict=True):
         assert isinstance(norm, nn.LayerNorm)
         padding = int(convolution.padding[0])
+        assert convolution.bias is not None
         weight, bias = graph.weight(to_array(convolution.weight)), graph.constant(to_array(convolution.bias))
         values = graph.op(
             "Conv", values.transpose(0, 2, 1), weight, bias, strides=[convolution.stride[0]], pads=[padding, padding]

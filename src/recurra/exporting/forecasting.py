@@ -74,7 +74,7 @@ class ForecastingSubject:
         return self.task.settings.horizon
 
     @torch.no_grad()
-    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:
+    def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:  # noqa: ARG002 - no stream
         drawn = self._draw(random, steps, batch)
         values = self.task._quantiles(self.model, drawn, self.task.levels or (0.5,)).numpy()
         expected = np.exp(values) if self.task.log else values

@@ -15,6 +15,7 @@ from recurra.exporting.recurrent import State, encoder
 from recurra.exporting.subject import Trial, draw_state, state_inputs, state_outputs
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.softmax import AdaptiveSoftmax, FullSoftmax
+from recurra.nn.stack import RecurrentStack
 from recurra.tasks.generation.model import LanguageModel
 from recurra.tasks.generation.task import GenerationTask
 
@@ -78,8 +79,10 @@ def _features(graph: Graph, model: SymbolEncoder, ids: Value, state: State) -> t
     else:
         values = embedding(graph, to_array(model.embedding), ids)
     after: list[Value] = []
-    for layer, before in zip(model._stacks(), model._apart(state), strict=True):
-        values, now = encoder(graph, layer, values, None, before)
+    parts = len(state) // len(model.layers)  # of each layer
+    for number, layer in enumerate(model.layers):
+        assert isinstance(layer, RecurrentStack)
+        values, now = encoder(graph, layer, values, None, state[number * parts : (number + 1) * parts])
         after += now
     return values, tuple(after)
 

@@ -20,7 +20,7 @@ _EPSILON = 1e-5  # torch's, of layer norm
 def lstm(
     graph: Graph, layer: LSTM, number: int, x: Value, lengths: Value | None, state: State | None
 ) -> tuple[Value, State]:
-    """One layer, in all its directions, over ``x [T, B, D]``: the outputs ``[T, B, O]`` and the state ``[dirs, B, ·]``."""
+    """One layer over ``x [T, B, D]``: the outputs ``[T, B, O]`` and the state ``[directions, B, ·]``."""
     outputs, finals = [], []
     for direction, end in enumerate(("", "_reverse")[: 2 if layer.bidirectional else 1]):
         cell = _Cell(graph, layer, f"_l{number}{end}")

@@ -39,7 +39,11 @@ def recurrent(
     finals = []
     for number in range(layer.num_layers):
         before = tuple(part[number] for part in parts) or None
-        x, after = (_operator if has_operator(layer) else loop.lstm)(graph, layer, number, x, lengths, before)
+        if has_operator(layer):
+            x, after = _operator(graph, layer, number, x, lengths, before)
+        else:
+            assert isinstance(layer, LSTM)
+            x, after = loop.lstm(graph, layer, number, x, lengths, before)
         finals.append(after)
     return x, tuple(graph.concat(some, axis=0) for some in zip(*finals, strict=True))
 

@@ -73,6 +73,4 @@ def draw_state(
 ) -> dict[str, Array]:
     """A state to begin with, or zeros."""
     shapes = {name: (rows, batch, width) for name, (rows, width) in sizes.items()}
-    return {
-        name: (random.normal(size=shape) * begun * 0.5).astype(np.float32) for name, shape in shapes.items()
-    }
+    return {name: (random.normal(size=shape) * begun * 0.5).astype(np.float32) for name, shape in shapes.items()}

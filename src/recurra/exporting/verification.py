@@ -50,7 +50,7 @@ def verify(subject: Subject, model: bytes, limit: float = LIMIT) -> Verification
         session = open_session(model)
     except Exception as error:  # ONNX Runtime has a kind of error for each cause, without a common one
         reason = str(error).splitlines()[0]
-        raise ExportError("export", f"ONNX Runtime must be able to run the graph: {reason}. Try another opset.") from None
+        raise ExportError("export", f"ONNX Runtime must run the graph, it cannot: {reason}. Try --opset 17.") from None
     random = np.random.default_rng(0)
     begun = (False, True) if subject.streams else (False,)
     worst = 0.0
