@@ -18,6 +18,7 @@ NAMES = {
     "Tokens",
     "TrainingOptions",
     "__version__",
+    "export",
     "load",
     "nn",
     "resume",

@@ -15,13 +15,12 @@ from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last, recurrent
 from recurra.exporting.subject import Trial, draw_lengths
+from recurra.runtime.forecaster import GROUPS, inputs_of
+from recurra.tasks.forecasting.cutting import Cut
 from recurra.tasks.forecasting.embedding import Inputs
 from recurra.tasks.forecasting.models import DirectForecaster, SegmentForecaster
 from recurra.tasks.forecasting.task import ForecastingTask
 from recurra.tasks.forecasting.windows import Batch
-
-NUMBERS = ("past", "known", "ahead", "static")
-"""The groups of inputs; each may have categories, too, as ``…_codes``."""
 
 
 @dataclass(frozen=True)
@@ -76,47 +75,35 @@ class ForecastingSubject:
     @torch.no_grad()
     def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:  # noqa: ARG002 - no stream
         drawn = self._draw(random, steps, batch)
-        values = self.task._quantiles(self.model, drawn, self.task.levels or (0.5,)).numpy()
-        expected = np.exp(values) if self.task.log else values
-        return Trial(feeds(drawn), {"quantiles": expected}, unit=np.maximum(np.abs(expected), 1.0))
+        expected = self.task.quantiles(self.model, Batch.of(drawn)).numpy()
+        return Trial(inputs_of(drawn), {"quantiles": expected}, unit=np.maximum(np.abs(expected), 1.0))
 
-    def _draw(self, random: np.random.Generator, steps: int, batch: int) -> Batch:
+    def _draw(self, random: np.random.Generator, steps: int, batch: int) -> Cut:
         """Windows with numbers of the size that real ones have."""
-        axes = {"past": (batch, steps), "known": (batch, steps), "ahead": (batch, self._horizon), "static": (batch,)}
-        sizes, counts = self.task._input_sizes()
-        sizes, counts = {**sizes, "ahead": sizes["known"]}, {**counts, "ahead": counts["known"]}
+        horizon = self.task.settings.horizon
         whole = self.task.settings.decoder == "segments"
-        lengths = np.full(batch, steps) if whole else draw_lengths(random, steps, batch)
-        numbers = {name: random.normal(size=(*axes[name], sizes[name])) for name in NUMBERS}
-        numbers |= {"base": random.normal(size=(batch, self._horizon)), "weight": random.uniform(0.1, 2, (batch, 1))}
-        numbers["target"] = np.full((batch, self._horizon), np.nan)
+        axes = {"past": (batch, steps), "known": (batch, steps), "ahead": (batch, horizon), "static": (batch,)}
+        numbers, counts = self.task.input_sizes
+        numbers, counts = {**numbers, "ahead": numbers["known"]}, {**counts, "ahead": counts["known"]}
+        drawn = {name: random.normal(size=(*axes[name], numbers[name])).astype(np.float32) for name in GROUPS}
         codes = {
-            name: torch.from_numpy(
-                np.stack([random.integers(0, count + 1, axes[name]) for count in counts[name]], axis=-1)
-                if counts[name]
-                else np.zeros((*axes[name], 0), np.int64)
-            )
-            for name in NUMBERS
+            name: np.stack([random.integers(0, count + 1, axes[name]) for count in counts[name]], axis=-1)
+            for name in GROUPS
+            if counts[name]
         }
-        return Batch(
-            **{name: torch.from_numpy(value.astype(np.float32)) for name, value in numbers.items()},
+        return Cut(
+            **drawn,
             codes=codes,
-            lengths=torch.from_numpy(lengths),
-            anchor=torch.from_numpy(random.normal(size=(batch, 1))),
-            unit=torch.from_numpy(random.uniform(0.5, 1.5, (batch, 1))),
+            lengths=np.full(batch, steps) if whole else draw_lengths(random, steps, batch),
+            base=random.normal(size=(batch, horizon)).astype(np.float32),
+            target=np.full((batch, horizon), np.nan, np.float32),
+            weight=random.uniform(0.1, 2, (batch, 1)).astype(np.float32),
+            anchor=random.normal(size=(batch, 1)),
+            unit=random.uniform(0.5, 1.5, (batch, 1)),
         )
 
     def describe(self) -> dict[str, Any]:
         return self.task.to_dict()
-
-
-def feeds(batch: Batch) -> dict[str, Any]:
-    """The inputs of the graph."""
-    given = {name: getattr(batch, name) for name in (*NUMBERS, "base", "weight", "anchor", "unit")}
-    given |= {f"{name}_codes": codes for name, codes in batch.codes.items()}
-    steps = batch.past.shape[1]
-    given["lengths"] = torch.full((len(batch.past),), steps) if batch.lengths is None else batch.lengths
-    return {name: value.numpy() for name, value in given.items() if value.numel()}
 
 
 class _Windows:
@@ -125,7 +112,7 @@ class _Windows:
     def __init__(self, graph: Graph, task: ForecastingTask) -> None:
         horizon = task.settings.horizon
         self.graph = graph
-        sizes, counts = task._input_sizes()
+        sizes, counts = task.input_sizes
         axes: dict[str, tuple[int | str, ...]] = {
             "past": ("B", "C"),
             "known": ("B", "C"),
@@ -133,7 +120,7 @@ class _Windows:
             "static": ("B",),
         }
         self._numbers, self._codes = {}, {}
-        for name in NUMBERS:
+        for name in GROUPS:
             group = "known" if name == "ahead" else name
             if sizes[group]:
                 self._numbers[name] = graph.input(name, np.float32, *axes[name], sizes[group])
@@ -167,7 +154,7 @@ def _raw(graph: Graph, member: nn.Module, windows: _Windows) -> Value:
 
 
 def _direct(graph: Graph, member: DirectForecaster, windows: _Windows) -> Value:
-    past, known, ahead, static = (windows.read(name, member.inputs) for name in NUMBERS)
+    past, known, ahead, static = (windows.read(name, member.inputs) for name in GROUPS)
     values = graph.concat([past, known, _repeat(graph, static, past.size(1))], axis=-1)
     _, state = encoder(graph, member.encoder, values, windows.lengths)
     summary = last(member.encoder, state)
@@ -184,7 +171,7 @@ def _direct(graph: Graph, member: DirectForecaster, windows: _Windows) -> Value:
 
 
 def _segments(graph: Graph, member: SegmentForecaster, windows: _Windows) -> Value:
-    past, known, ahead, static = (windows.read(name, member.inputs) for name in NUMBERS)
+    past, known, ahead, static = (windows.read(name, member.inputs) for name in GROUPS)
     context = graph.concat([past, known], axis=-1)
     width = member.segment * (member.inputs.size["past"] + member.inputs.size["known"])
     _, state = encoder(graph, member.encoder, relu(linear(graph, member.embed, _cut(context, width))))

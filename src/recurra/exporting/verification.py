@@ -11,6 +11,7 @@ import onnxruntime
 
 from recurra.errors import ExportError
 from recurra.exporting.subject import Subject, Trial
+from recurra.runtime.pair import open_session
 
 LIMIT = 1e-4
 BATCHES = (1, 3, 8)
@@ -30,14 +31,6 @@ class Verification:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
-
-
-def open_session(model: bytes) -> onnxruntime.InferenceSession:
-    """The graph in ONNX Runtime, on one thread; only errors are told."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def verify(subject: Subject, model: bytes, limit: float = LIMIT) -> Verification:

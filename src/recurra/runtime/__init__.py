@@ -17,13 +17,14 @@ from typing import Any
 
 from recurra.errors import BundleError, RecurraError, nearest
 from recurra.runtime.classifier import Classifier
+from recurra.runtime.forecaster import Forecaster
 from recurra.runtime.layer import Layer
 from recurra.runtime.pair import read_pair
 from recurra.runtime.writer import Writer
 
-__all__ = ["Classifier", "Layer", "Writer", "load"]
+__all__ = ["Classifier", "Forecaster", "Layer", "Writer", "load"]
 
-_KINDS: dict[str, Any] = {"classification": Classifier, "generation": Writer, "layer": Layer}
+_KINDS: dict[str, Any] = {"forecasting": Forecaster, "classification": Classifier, "generation": Writer, "layer": Layer}
 
 
 def load(path: str | Path) -> Any:

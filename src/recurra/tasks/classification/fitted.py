@@ -89,7 +89,7 @@ class FittedClassification:
         return samples.numbers
 
     def tabulate(self, data: Any, say: Callable[[Samples], Floats]) -> pl.DataFrame:
-        """What ``say`` answers to the samples of ``data``, as a table: probabilities ``[N, C]`` or numbers ``[N, 1]``."""
+        """The table of what ``say`` answers to ``data``: probabilities ``[N, C]``, or numbers ``[N, 1]``."""
         samples = self.read(data, answered=False)
         nothing = empty(samples)
         if nothing and not self.settings.repairs.skip_empty:

@@ -23,11 +23,11 @@ from recurra.exporting.generation import GenerationSubject
 from recurra.exporting.graph import Graph, quantize
 from recurra.exporting.layers import LayerSubject
 from recurra.exporting.subject import Subject
-from recurra.exporting.verification import BATCHES, Verification, difference, open_session, verify
+from recurra.exporting.verification import BATCHES, Verification, difference, verify
 from recurra.files import write_atomically
 from recurra.nn import GRU, LSTM, RNN
+from recurra.runtime.pair import FORMAT, open_session
 
-FORMAT = 1
 OPSET = 17
 """The oldest opset that has all that is written, so that most runtimes can read it."""
 _SUBJECTS: dict[str, Any] = {
