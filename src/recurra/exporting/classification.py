@@ -14,7 +14,7 @@ from recurra.data.sequence_set import SequenceSet
 from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last
-from recurra.exporting.subject import Trial, draw_lengths
+from recurra.exporting.subject import Trial, draw_lengths, spoilt
 from recurra.nn.front import Convolution
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.answers import Number, OneClass
@@ -41,19 +41,20 @@ class ClassificationSubject:
 
     def write(self, graph: Graph) -> None:
         task = self.task
-        if task.vocabulary is not None:
-            values = graph.input("values", np.int64, "B", "T")
-        else:
-            values = graph.input("values", np.float32, "B", "T", len(task.features))
+        texts = task.vocabulary is not None
+        shape: tuple[int | str, ...] = ("B", "T") if texts else ("B", "T", len(task.features))
+        numbers = graph.input("values", np.int64 if texts else np.float32, *shape)
         lengths = graph.input("lengths", np.int64, "B")
-        if task.scale is not None:
-            values = _scaled(graph, values, lengths, task.scale)
+        values = numbers if task.scale is None else _scaled(graph, numbers, lengths, task.scale)
         total = None
         for member in self.model:
             said = self._meaning(_raw(graph, member, values, lengths).to(np.float64))
             total = said if total is None else total + said
         assert total is not None
-        graph.output("said", total / len(self.model), "B", task.answers.size)
+        said = total / len(self.model)
+        if task.scale is not None:
+            said = said + spoilt(graph, {numbers: (1, 2)}).unsqueeze(-1).to(np.float64)
+        graph.output("said", said, "B", task.answers.size)
 
     def _meaning(self, raw: Value) -> Value:
         answers = self.task.answers
@@ -89,12 +90,9 @@ _NOWHERE = Samples(source="drawn at random", names=[])
 
 
 def _scaled(graph: Graph, values: Value, lengths: Value, scale: Scale) -> Value:
-    """In units of the spread; what is missing, and padding, is 0."""
+    """In units of the spread; padding is 0."""
     mean, spread = (graph.constant(np.array(numbers, np.float32)) for numbers in (scale.mean, scale.spread))
-    scaled = (values - mean) / spread
-    known = graph.op("Not", graph.op("IsNaN", scaled, dtype=np.bool_))
-    real = _mask(graph, values, lengths).unsqueeze(-1)
-    return graph.where(graph.op("And", known, real), scaled, 0.0)
+    return graph.where(_mask(graph, values, lengths).unsqueeze(-1), (values - mean) / spread, 0.0)
 
 
 def _mask(graph: Graph, values: Value, lengths: Value) -> Value:

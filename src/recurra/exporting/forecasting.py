@@ -14,7 +14,7 @@ from recurra.exporting import heads
 from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last, recurrent
-from recurra.exporting.subject import Trial, draw_lengths
+from recurra.exporting.subject import Trial, draw_lengths, spoilt
 from recurra.runtime.forecaster import GROUPS, inputs_of
 from recurra.tasks.forecasting.cutting import Cut
 from recurra.tasks.forecasting.embedding import Inputs
@@ -64,7 +64,8 @@ class ForecastingSubject:
             said = heads.quantiles(graph, self.task, _raw(graph, member, windows), windows.base)
             total = said if total is None else total + said
         assert total is not None
-        values = total / len(self.model) * windows.unit.unsqueeze(-1) + windows.anchor.unsqueeze(-1)
+        total = total / len(self.model) + windows.spoilt().reshape(-1, 1, 1).to(np.float64)
+        values = total * windows.unit.unsqueeze(-1) + windows.anchor.unsqueeze(-1)
         levels = len(self.task.levels) or 1
         graph.output("quantiles", graph.op("Exp", values) if self.task.log else values, "B", self._horizon, levels)
 
@@ -131,6 +132,11 @@ class _Windows:
         self.anchor = graph.input("anchor", np.float64, "B", 1)
         self.unit = graph.input("unit", np.float64, "B", 1)
         self.lengths = graph.input("lengths", np.int64, "B")
+
+    def spoilt(self) -> Value:
+        """``[B]`` NaN where an input is not finite; base, anchor and unit reach the output anyway."""
+        axes = {value: (1,) if name == "static" else (1, 2) for name, value in self._numbers.items()}
+        return spoilt(self.graph, axes)
 
     def read(self, name: str, inputs: Inputs) -> Value:
         """The numbers and the embedded categories of a group."""

@@ -12,7 +12,7 @@ from torch import nn
 from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, to_array
 from recurra.exporting.recurrent import State, encoder
-from recurra.exporting.subject import Trial, draw_state, state_inputs, state_outputs
+from recurra.exporting.subject import Trial, draw_state, spoilt, state_inputs, state_outputs
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.softmax import AdaptiveSoftmax, FullSoftmax
 from recurra.nn.stack import RecurrentStack
@@ -53,8 +53,9 @@ class GenerationSubject:
         state = state_inputs(graph, self.state)
         features, after = _features(graph, model.encoder, ids, state)
         logits = _log_probabilities(graph, model.head, features, model.encoder)
-        graph.output("log_probabilities", logits, "B", "T", symbols)
-        state_outputs(graph, self.state, after)
+        spoil = spoilt(graph, dict.fromkeys(state, (0, 2))).unsqueeze(-1)  # [B, 1]
+        graph.output("log_probabilities", logits + spoil.unsqueeze(-1), "B", "T", symbols)
+        state_outputs(graph, self.state, tuple(part + spoil for part in after))
 
     @torch.no_grad()
     def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:

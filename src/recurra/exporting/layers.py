@@ -11,7 +11,7 @@ import torch
 
 from recurra.exporting.graph import Graph
 from recurra.exporting.recurrent import Layer, recurrent
-from recurra.exporting.subject import Trial, draw_lengths, draw_state, state_inputs, state_outputs
+from recurra.exporting.subject import Trial, draw_lengths, draw_state, spoilt, state_inputs, state_outputs
 from recurra.nn import LSTM
 
 STATE_NAMES = ("h", "c", "gates")
@@ -42,9 +42,11 @@ class LayerSubject:
         x = graph.input("x", np.float32, *axes, self.layer.input_size)
         lengths = graph.input("lengths", np.int64, "B")
         state = state_inputs(graph, self.state)
+        over = (1, 2) if self.layer.batch_first else (0, 2)
+        spoil = spoilt(graph, {x: over} | dict.fromkeys(state, (0, 2))).unsqueeze(-1)  # [B, 1]
         y, final = recurrent(graph, self.layer, self._turned(x), lengths, state)
-        graph.output("y", self._turned(y), *axes, self.layer.output_size)
-        state_outputs(graph, self.state, final)
+        graph.output("y", self._turned(y + spoil), *axes, self.layer.output_size)
+        state_outputs(graph, self.state, tuple(part + spoil for part in final))
 
     def _turned(self, value: Any) -> Any:
         return value.transpose(1, 0, 2) if self.layer.batch_first else value

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +57,16 @@ def draw_lengths(random: np.random.Generator, steps: int, batch: int) -> Array:
     lengths = random.integers(1, steps + 1, batch)
     lengths[-1] = steps
     return lengths
+
+
+def spoilt(graph: Graph, inputs: Mapping[Value, Sequence[int]]) -> Value:
+    """``[B]`` 0, but NaN for a sequence with a number that is not finite; to be added to the outputs.
+
+    ONNX Runtime's LSTM takes NaN for a number like others and answers with one. Each input comes with all of its axes
+    but that of the sequences.
+    """
+    sums = [graph.op("ReduceSum", value * 0.0, graph.integers(*axes), keepdims=0) for value, axes in inputs.items()]
+    return functools.reduce(operator.add, sums)
 
 
 def state_inputs(graph: Graph, sizes: Mapping[str, tuple[int, int]]) -> tuple[Value, ...]:
