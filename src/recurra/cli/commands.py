@@ -187,6 +187,22 @@ def export(
     typer.echo(run(load(folder), out, opset=opset, int8=int8, overwrite=overwrite).summary())
 
 
+@app.command("import-weights", rich_help_panel="Use")
+def import_weights(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help=".safetensors, .keras, .weights.h5 or .onnx")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="file of the layer's state dict")],
+    layer: Annotated[str | None, typer.Option(help="one of several layers, by name", metavar="NAME")] = None,
+) -> None:
+    """Make a layer of recurra.nn of a recurrent layer of torch, Keras 3 or ONNX."""
+    if out.suffix != ".safetensors" or not out.parent.is_dir() or out.exists():
+        raise SettingsError(f"{out}", "must be a new file .safetensors in a folder that exists. Change it.")
+    from recurra.nn.convert import read_layer, save_layer
+
+    found = read_layer(source, layer)
+    save_layer(found, out)
+    typer.echo(f"{found} written to {out}\nread it with: recurra.nn.convert.read_layer({str(out)!r})")
+
+
 def _show(text: str) -> None:
     typer.echo(text, nl=False)
     sys.stdout.flush()
