@@ -136,8 +136,10 @@ def _check_opset(opset: int) -> None:
 
 def _subject(source: Bundle | LSTM | GRU | RNN) -> Subject:
     if isinstance(source, Bundle):
-        source.model.eval()
-        subject: Subject = _SUBJECTS[source.task.name](source.task, source.model)
+        if source.task.name not in _SUBJECTS:
+            known = ", ".join(_SUBJECTS)
+            raise ExportError("export", f"a model for {known} is needed, this one is for {source.task.name}.")
+        subject: Subject = _SUBJECTS[source.task.name](source.task, source.model.eval())
         return subject
     if not isinstance(source, (LSTM, GRU, RNN)):
         raise ExportError("export", f"a bundle or a layer of recurra.nn is needed, {type(source).__name__} came.")

@@ -32,7 +32,7 @@ class GenerationSubject:
     model: nn.ModuleList
     kind = "generation"
     streams = True
-    steps = (1, 10, 64)
+    steps = (1, 7, 30)
 
     @property
     def _language_model(self) -> LanguageModel:

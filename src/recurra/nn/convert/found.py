@@ -40,7 +40,13 @@ class Found:
     @property
     def hidden_size(self) -> int:
         """H."""
-        return int(self.directions[0]["weight_hh"].shape[1])
+        weights = self.directions[0]
+        return int(weights.get("weight_hr", weights["weight_hh"]).shape[1])
+
+    @property
+    def output_size(self) -> int:
+        """The features of its outputs, H or P in each direction."""
+        return int(self.directions[0]["weight_hh"].shape[1]) * len(self.directions)
 
     @property
     def kind(self) -> tuple[Any, ...]:
@@ -92,5 +98,5 @@ def build(found: Sequence[Found], source: str, name: str | None) -> LSTM | GRU |
 
 
 def _is_stack(found: Sequence[Found]) -> bool:
-    width = found[0].hidden_size * len(found[0].directions)
-    return all(one.kind == found[0].kind for one in found) and all(one.width == width for one in found[1:])
+    first = found[0]
+    return all(one.kind == first.kind for one in found) and all(one.width == first.output_size for one in found[1:])
