@@ -18,7 +18,7 @@ try:
     import onnxruntime
 except ImportError:
     raise MissingExtraError(
-        "recurra.runtime", "needs onnxruntime, which is not installed. Install it: pip install 'recurra[onnx]'"
+        "recurra.runtime", "needs the package onnxruntime. Install: pip install 'recurra[onnx]'."
     ) from None
 
 FORMAT = 1
