@@ -72,7 +72,7 @@ class ClassificationSubject:
         answers = self.task.answers
         said = np.mean([answers.predict(member(drawn)) for member in self.model], axis=0)
         values, lengths = sequences.pad(np.arange(batch))
-        unit = answers.spread if isinstance(answers, Number) else 1.0
+        unit = answers.spread if isinstance(answers, Number) else None
         return Trial({"values": values, "lengths": lengths}, {"said": said}, unit)
 
     def _sequence(self, random: np.random.Generator, length: int) -> Any:

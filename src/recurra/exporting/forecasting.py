@@ -77,7 +77,7 @@ class ForecastingSubject:
     def trial(self, random: np.random.Generator, steps: int, batch: int, begun: bool) -> Trial:  # noqa: ARG002 - no stream
         drawn = self._draw(random, steps, batch)
         expected = self.task.quantiles(self.model, Batch.of(drawn)).numpy()
-        return Trial(inputs_of(drawn), {"quantiles": expected}, unit=np.maximum(np.abs(expected), 1.0))
+        return Trial(inputs_of(drawn), {"quantiles": expected})
 
     def _draw(self, random: np.random.Generator, steps: int, batch: int) -> Cut:
         """Windows with numbers of the size that real ones have."""

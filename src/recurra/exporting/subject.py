@@ -19,8 +19,8 @@ class Trial:
 
     inputs: Mapping[str, Array]
     expected: Mapping[str, Array]
-    unit: Array | float = 1.0
-    """What a difference is measured in."""
+    unit: float | None = None
+    """What a difference is measured in; None for 1, or the value itself where it is larger."""
 
 
 class Subject(Protocol):

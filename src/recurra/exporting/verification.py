@@ -68,10 +68,11 @@ def difference(session: onnxruntime.InferenceSession, trial: Trial) -> float:
     return max(_furthest(answer, expected, trial.unit) for answer, expected in pairs)
 
 
-def _furthest(answer: Any, expected: Any, unit: Any) -> float:
+def _furthest(answer: Any, expected: Any, unit: float | None) -> float:
     """Infinite where the shapes differ or one of the two is no number; equal infinities do not differ."""
     if answer.shape != expected.shape:
         return float("inf")
+    size = np.maximum(np.abs(expected), 1.0) if unit is None else unit
     with np.errstate(invalid="ignore"):
-        apart = np.where(answer == expected, 0.0, np.abs(answer.astype(np.float64) - expected) / unit)
+        apart = np.where(answer == expected, 0.0, np.abs(answer.astype(np.float64) - expected) / size)
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
