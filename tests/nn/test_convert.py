@@ -107,6 +107,17 @@ def test_a_clip_of_onnx_is_refused_as_it_is_no_clip_of_the_cell(tmp_path):
         read_layer(tmp_path / "clip.onnx")
 
 
+def test_weights_that_torch_does_not_have_are_never_left_out_in_silence(tmp_path):
+    state = nn.LSTM(3, 4, peephole="diagonal").state_dict()
+    safetensors.torch.save_file(state, tmp_path / "layer.safetensors")
+    with pytest.raises(DataError, match=r"peephole_l0.*no such weight"):
+        read_layer(tmp_path / "layer.safetensors")
+    safetensors.torch.save_file(nn.LSTM(3, 4, coupled=True).state_dict(), tmp_path / "weights.safetensors")
+    (tmp_path / "bundle.json").write_text("{}")  # three gates look like those of a GRU
+    with pytest.raises(DataError, match=r"part of a bundle. Use recurra.load"):
+        read_layer(tmp_path / "weights.safetensors")
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".keras", ".weights.h5", ".onnx", ".pt"])
 def test_a_damaged_or_unknown_file_is_refused_with_its_name(suffix, tmp_path):
     path = tmp_path / f"model{suffix}"

@@ -113,8 +113,9 @@ def export(
         "provenance": dict(source.provenance) if isinstance(source, Bundle) else {},
         "version": version("recurra"),
     }
+    beside = json.dumps(about, indent=2, allow_nan=False).encode()
     write_atomically(graph_path, content)
-    write_atomically(about_path, json.dumps(about, indent=2, allow_nan=False).encode())
+    write_atomically(about_path, beside)
     return Exported(graph_path, about_path, verification, rounding)
 
 

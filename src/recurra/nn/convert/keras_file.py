@@ -90,10 +90,11 @@ def _found(source: str, name: str, groups: Mapping[tuple[str, str], list[Array]]
 
 def _options(where: str, cell: str, layer: Mapping[str, Any]) -> dict[str, Any]:
     """What the configuration says beyond the weights; what no layer here computes is refused."""
-    config = layer["config"]
     if layer["class_name"] == "Bidirectional":
-        _require(where, "merge_mode", config["merge_mode"], ("concat",))
-        config = config["layer"]["config"]
+        _require(where, "merge_mode", layer["config"]["merge_mode"], ("concat",))
+        layer = layer["config"]["layer"]
+    _require(where, "class_name", layer["class_name"], ("LSTM", "GRU", "SimpleRNN"))
+    config = layer["config"]
     _require(where, "go_backwards", config["go_backwards"], (False,))
     _require(where, "activation", config["activation"], ("tanh", "relu") if cell == "RNN" else ("tanh",))
     if cell == "RNN":

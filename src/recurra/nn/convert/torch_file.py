@@ -19,11 +19,16 @@ from recurra.nn.rnn import RNN
 
 METADATA = "recurra"
 _CELLS = {4: "LSTM", 3: "GRU", 1: "RNN"}  # by the gates
-_WEIGHT = re.compile(r"(?P<prefix>(?:.*\.)?)(?P<name>(?:weight|bias)_(?:ih|hh|hr))_l(?P<layer>\d+)(?P<end>_reverse)?")
+_WEIGHT = re.compile(r"(?P<prefix>(?:.*\.)?)(?P<name>\w+?)_l(?P<layer>\d+)(?P<end>_reverse)?")
+_KNOWN = {"weight_ih", "weight_hh", "weight_hr", "bias_ih", "bias_hh"}
 
 
 def read_torch(path: Path) -> list[Found] | LSTM | GRU | RNN:
     """The recurrent layers of a state dict; the layer itself if the file says what it is."""
+    if (path.parent / "bundle.json").exists():
+        raise DataError(
+            str(path), f"a state dict is needed, this is part of a bundle. Use recurra.load('{path.parent}')."
+        )
     try:
         with safetensors.safe_open(path, "pt") as file:
             described = (file.metadata() or {}).get(METADATA)
@@ -49,6 +54,10 @@ def _layers(path: Path, tensors: dict[str, Tensor]) -> list[Found]:
     groups: dict[tuple[str, int], dict[str, dict[str, Array]]] = {}
     for name, tensor in tensors.items():
         if match := _WEIGHT.fullmatch(name):
+            if match["name"] not in _KNOWN:
+                raise DataError(
+                    f"{path}, {name}", "torch's layers have no such weight. Save layers of recurra.nn with save_layer."
+                )
             directions = groups.setdefault((match["prefix"].rstrip("."), int(match["layer"])), {})
             directions.setdefault(match["end"] or "", {})[match["name"]] = tensor.float().numpy()
     found = []
