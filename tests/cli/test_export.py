@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import recurra
-from recurra.nn.convert import save_layer
+from recurra.nn.convert import read_layer
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -39,11 +39,10 @@ def test_an_export_says_how_far_it_is_from_the_model(model, tmp_path):
     assert "--overwrite" in again.stderr
 
 
-def test_a_place_or_an_opset_that_cannot_be_is_refused(model, tmp_path):
-    for wrong in (["nowhere/model.onnx"], ["model.txt"], ["model.onnx", "--opset", "7"]):
-        result = run("export", model, tmp_path / wrong[0], *wrong[1:])
-        assert result.returncode == 2
-        assert result.stderr.startswith("recurra: [")
+def test_an_opset_that_cannot_be_is_refused_in_a_sentence(model, tmp_path):
+    result = run("export", model, tmp_path / "model.onnx", "--opset", "7")
+    assert result.returncode == 2
+    assert result.stderr.startswith("recurra: [--opset] must be from 17")
     assert not list(tmp_path.iterdir())
 
 
@@ -53,6 +52,5 @@ def test_weights_of_torch_become_a_layer(tmp_path):
     safetensors.torch.save_file(torch.nn.LSTM(3, 4).state_dict(), tmp_path / "torch.safetensors")
     result = run("import-weights", tmp_path / "torch.safetensors", tmp_path / "ours.safetensors")
     assert result.stdout.startswith("LSTM(3, 4, batch_first=True) written to")
+    assert set(read_layer(tmp_path / "ours.safetensors").state_dict()) == set(torch.nn.LSTM(3, 4).state_dict())
     assert run("import-weights", tmp_path / "torch.safetensors", tmp_path / "ours.safetensors").returncode == 2
-    save_layer(recurra.nn.GRU(2, 2), tmp_path / "gru.safetensors")
-    assert "GRU(2, 2)" in run("import-weights", tmp_path / "gru.safetensors", tmp_path / "again.safetensors").stdout
