@@ -19,6 +19,7 @@ NAMES = {
     "Tokens",
     "TrainingOptions",
     "__version__",
+    "export",
     "load",
     "nn",
     "resume",

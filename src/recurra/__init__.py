@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from recurra.data.repairs import Repairs as Repairs
     from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
+    from recurra.exporting import export as export
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
     from recurra.session import Session as Session
@@ -41,6 +42,7 @@ _HOMES = {
     "Session": "recurra.session",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
+    "export": "recurra.exporting",
     "load": "recurra.bundle",
     "resume": "recurra.pipeline",
     "train": "recurra.pipeline",
@@ -60,6 +62,7 @@ __all__ = [
     "Tokens",
     "TrainingOptions",
     "__version__",
+    "export",
     "load",
     "nn",
     "resume",
