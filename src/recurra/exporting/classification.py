@@ -14,7 +14,7 @@ from recurra.data.sequence_set import SequenceSet
 from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last
-from recurra.exporting.subject import Trial, draw_lengths, spoilt
+from recurra.exporting.subject import Trial, draw_lengths, mean, spoilt
 from recurra.nn.front import Convolution
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.answers import Number, OneClass
@@ -46,12 +46,8 @@ class ClassificationSubject:
         numbers = graph.input("values", np.int64 if texts else np.float32, *shape)
         lengths = graph.input("lengths", np.int64, "B")
         values = numbers if task.scale is None else _scaled(graph, numbers, lengths, task.scale)
-        total = None
-        for member in self.model:
-            said = self._meaning(_raw(graph, member, values, lengths).to(np.float64))
-            total = said if total is None else total + said
-        assert total is not None
-        said = total / len(self.model)
+        raws = (_raw(graph, member, values, lengths) for member in self.model)
+        said = mean([self._meaning(raw.to(np.float64)) for raw in raws])
         if task.scale is not None:
             said = said + spoilt(graph, {numbers: (1, 2)}).unsqueeze(-1).to(np.float64)
         graph.output("said", said, "B", task.answers.size)

@@ -14,7 +14,7 @@ from recurra.exporting import heads
 from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last, recurrent
-from recurra.exporting.subject import Trial, draw_lengths, spoilt
+from recurra.exporting.subject import Trial, draw_lengths, mean, spoilt
 from recurra.runtime.forecaster import GROUPS, inputs_of
 from recurra.tasks.forecasting.cutting import Cut
 from recurra.tasks.forecasting.embedding import Inputs
@@ -59,13 +59,10 @@ class ForecastingSubject:
 
     def write(self, graph: Graph) -> None:
         windows = _Windows(graph, self.task)
-        total = None
-        for member in self.model:
-            said = heads.quantiles(graph, self.task, _raw(graph, member, windows), windows.base)
-            total = said if total is None else total + said
-        assert total is not None
-        total = total / len(self.model) + windows.spoilt().reshape(-1, 1, 1).to(np.float64)
-        values = total * windows.unit.unsqueeze(-1) + windows.anchor.unsqueeze(-1)
+        raws = (_raw(graph, member, windows) for member in self.model)
+        said = mean([heads.quantiles(graph, self.task, raw, windows.base) for raw in raws])
+        said = said + windows.spoilt().reshape(-1, 1, 1).to(np.float64)
+        values = said * windows.unit.unsqueeze(-1) + windows.anchor.unsqueeze(-1)
         levels = len(self.task.levels) or 1
         graph.output("quantiles", graph.op("Exp", values) if self.task.log else values, "B", self._horizon, levels)
 
@@ -180,11 +177,11 @@ def _segments(graph: Graph, member: SegmentForecaster, windows: _Windows) -> Val
     past, known, ahead, static = (windows.read(name, member.inputs) for name in GROUPS)
     context = graph.concat([past, known], axis=-1)
     width = member.segment * (member.inputs.size["past"] + member.inputs.size["known"])
-    _, state = encoder(graph, member.encoder, relu(linear(graph, member.embed, _cut(context, width))))
+    _, state = encoder(graph, member.encoder, relu(linear(graph, member.embed, context.reshape(0, -1, width))))
     missing = member.segments * member.segment - member.horizon
     if missing:
         ahead = graph.concat([ahead, *[ahead.slice(1, member.horizon - 1, member.horizon)] * missing], axis=1)
-    own = _cut(ahead, member.segment * member.inputs.size["known"])  # [B, n, ·]
+    own = ahead.reshape(0, -1, member.segment * member.inputs.size["known"])  # [B, n, ·]
     wide = graph.concat([own, _repeat(graph, static, graph.integers(member.segments))], axis=-1)
     query = relu(linear(graph, member.embed_ahead, wide) + graph.constant(to_array(member.place)))
     fanned = tuple(_fan(graph, part, member.segments) for part in state)
@@ -192,11 +189,6 @@ def _segments(graph: Graph, member: SegmentForecaster, windows: _Windows) -> Val
     outputs, _ = recurrent(graph, member.encoder.layer, flat, None, fanned)
     raw = linear(graph, member.output, outputs.squeeze(0)).reshape(-1, member.segments * member.segment, member.outputs)
     return raw.slice(1, 0, member.horizon)
-
-
-def _cut(values: Value, width: int) -> Value:
-    """``[B, n w, D]`` to ``[B, n, w D]``."""
-    return values.graph.op("Reshape", values, values.graph.integers(0, -1, width))
 
 
 def _fan(graph: Graph, part: Value, times: int) -> Value:

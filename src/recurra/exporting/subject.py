@@ -59,6 +59,11 @@ def draw_lengths(random: np.random.Generator, steps: int, batch: int) -> Array:
     return lengths
 
 
+def mean(values: Sequence[Value]) -> Value:
+    """What the members say together."""
+    return functools.reduce(operator.add, values) / len(values)
+
+
 def spoilt(graph: Graph, inputs: Mapping[Value, Sequence[int]]) -> Value:
     """``[B]`` 0, but NaN for a sequence with a number that is not finite; to be added to the outputs.
 
