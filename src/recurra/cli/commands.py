@@ -187,6 +187,8 @@ def info(folder: Folder) -> None:
     weights = sum(weight.numel() for weight in bundle.model.parameters())
     typer.echo(f"{bundle.task.name}, {weights:,} weights in {len(bundle.model)} member(s)")
     typer.echo(f"trained {origin['date']} with recurra {origin['versions']['recurra']}, seed {origin['seed']}")
+    if "from" in origin:
+        typer.echo(f"started from {origin['from']['source']}, SHA-256 {origin['from']['sha256']}")
     typer.echo(f"on {origin['data']['source']}, {origin['data']['size']}, SHA-256 {origin['data']['sha256']}")
     typer.echo(f"\n{_score_text(bundle)}")
 
