@@ -119,7 +119,9 @@ def test_the_new_bundle_needs_nothing_of_the_old_one(language_model, files, tmp_
     assert loaded.predict(rows()).equals(classifier.predict(rows()))
     assert loaded.provenance["from"] == {"source": str(old), "sha256": hashed}
     assert loaded.provenance["training"]["rate_divisor"] == 2.6
-    assert hashed in (tmp_path / "new" / "report.html").read_text()
+    report = (tmp_path / "new" / "report.html").read_text()
+    assert hashed in report
+    assert f"starts from the language model {old}" in report
     assert recurra.load(tmp_path / "more").evaluate(files).to_dict()["nats"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
         "bundle.json",

@@ -31,6 +31,7 @@ LANGUAGE_MODEL = recurra.Generation(
     tokens=recurra.Tokens(unit="word", min_count=2),
     encoder=recurra.Encoder(hidden_size=128, dropout=0.4),
     embedding_dropout=0.2,
+    chunk=32,
 )
 STEPS = 1500  # of the language model
 
@@ -73,7 +74,9 @@ def _language_model(learn: pl.DataFrame, folder: Path) -> dict[str, Any]:
         text = folder.parent / "sentences.txt"
         text.parent.mkdir(parents=True, exist_ok=True)
         text.write_text("\n".join(learn["text"]), encoding="utf-8")
-        recurra.train(LANGUAGE_MODEL, text, out=folder, options=recurra.TrainingOptions(steps=STEPS, threads=1))
+        recurra.train(
+            LANGUAGE_MODEL, text, out=folder, options=recurra.TrainingOptions(steps=STEPS, batch_size=16, threads=1)
+        )
         (folder.parent / "seconds").write_text(str(time.perf_counter() - begin))
     return {"steps": STEPS, "seconds": float((folder.parent / "seconds").read_text())}
 

@@ -169,8 +169,13 @@ class _Run:
             "from": self.origin.get("from", {}).get("sha256"),
         }
 
+    @property
+    def _description(self) -> str:
+        start = self.origin.get("from")
+        return self.split.description + (f"; starts from the language model {start['source']}" if start else "")
+
     def go(self, progress: Progress) -> Bundle:
-        progress.tell(self.split.description)
+        progress.tell(self._description)
         for notice in self.split.notices:
             progress.notice(notice)
         scored: Scored | None = None
@@ -222,7 +227,7 @@ class _Run:
         findings = self.task.findings(self.learned_from, scored, [one.history for one in trained])
         return Report(
             title=f"{self.task.name.capitalize()}: {Path(self.data.source).name}",
-            subtitle=". ".join((self.split.description, *self.split.notices)),
+            subtitle=". ".join((self._description, *self.split.notices)),
             headline=findings.headline,
             tone=findings.tone,
             facts=findings.facts,

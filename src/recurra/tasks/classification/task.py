@@ -94,7 +94,7 @@ class ClassificationTask:
             learned_from = (samples.texts[i] for i in divided.training)
             vocabulary = start.vocabulary if start else Vocabulary.learn(learned_from, settings.tokens)
             if start is not None:
-                samples = samples.noticing(_unknown(samples.texts, start))
+                samples = _noticing_unknown(samples, start)
             if settings.vectors is not None:
                 size, vectors = _read_vectors(settings, vocabulary)
                 samples = samples.noticing(f"{len(vectors):,} of {len(vocabulary):,} {_VECTORS} {settings.vectors}")
@@ -305,11 +305,14 @@ def _chunks(examples: Examples) -> list[Tensor]:
     return list(torch.split(torch.argsort(examples.lengths, stable=True), _CHUNK))
 
 
-def _unknown(texts: Sequence[str], start: Pretrained) -> str:
-    """How much of the texts the language model does not know."""
-    ids = np.concatenate([start.vocabulary.encode(text) for text in texts])
+def _noticing_unknown(samples: Samples, start: Pretrained) -> Samples:
+    """The samples, with a notice of how much of their texts the language model does not know."""
+    assert samples.texts is not None
+    ids = np.concatenate([start.vocabulary.encode(text) for text in samples.texts])
     unknown, unit = np.count_nonzero(ids == UNKNOWN), start.vocabulary.tokens.unit
-    return (
+    if not unknown:
+        return samples
+    return samples.noticing(
         f"{unknown:,} of the {len(ids):,} {unit}s of the texts are not in the vocabulary of {start.source} and are "
         "read as unknown"
     )
