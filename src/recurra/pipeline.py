@@ -122,10 +122,9 @@ class _Run:
         folder: Path | None,
         start: Pretrained | None,
     ) -> _Run:
-        if start is not None:
-            assert isinstance(settings, Transfers)
+        if isinstance(settings, Transfers) and start is not None:
             settings = settings.adopt(start)
-            task, learned_from = settings.learn(data, start)  # type: ignore[call-arg]
+            task, learned_from = settings.learn(data, start)
         else:
             task, learned_from = settings.learn(data)
         split = task.split(learned_from)

@@ -248,13 +248,13 @@ class TaskSettings(Protocol):
 
 
 @runtime_checkable
-class Transfers(Protocol):
+class Transfers(TaskSettings, Protocol):
     """Settings of a task that can start from a trained model."""
 
     from_: str | None
     """The folder of its bundle; None to start afresh."""
 
-    def adopt(self, start: Any) -> TaskSettings:
+    def adopt(self, start: Any) -> Transfers:
         """These settings, completed from :class:`recurra.tasks.pretrained.Pretrained`; contradictions are refused."""
         ...
 

@@ -90,12 +90,6 @@ class SymbolEncoder(nn.Module):
             after += now
         return values, tuple(after)
 
-    def last(self, state: State) -> Tensor:
-        """``[B, O]``: h of the highest layer."""
-        stack, its = self._stacks()[-1], self._apart(state)[-1]
-        assert its is not None
-        return stack.last(its)
-
     def layer_groups(self) -> list[list[nn.Parameter]]:
         """The weights from the input upwards: the embeddings if there are any, then each recurrent layer."""
         embedding = [] if self.embedding is None else [[self.embedding]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from recurra.data.vocabulary import Vocabulary
@@ -92,9 +93,10 @@ class TransferredClassifier(nn.Module):
 
     def read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
         """[B, R] raw outputs of embedded steps, and the weights ``[B, T]`` of attention where there is one."""
-        outputs, state = self.encoder.encode(embedded, lengths=lengths)  # with dropout above the last layer, too
+        outputs, _ = self.encoder.encode(embedded, lengths=lengths)  # dropout above the last layer is in it
         mask = outputs.new_ones(outputs.shape[:2]).cumsum(dim=1) <= lengths[:, None]
-        pooled, weights = self.pooling(outputs, mask, self.encoder.last(state))
+        last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0)]  # [B, O]
+        pooled, weights = self.pooling(outputs, mask, last)
         return self.output(pooled), weights
 
     def layer_groups(self) -> list[list[nn.Parameter]]:
