@@ -213,8 +213,8 @@ class ClassificationTask:
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many samples, many over few; fewer of texts, which are learned by heart."""
-        passes = 10 if self.vocabulary is None else 4
-        return max(600, min(passes * examples // batch_size, 3000))
+        passes, most = (13, 6000) if self.vocabulary is None else (4, 3000)
+        return max(600, min(passes * examples // batch_size, most))
 
     def _validation(self, samples: Samples) -> Callable[[nn.Module], float]:
         examples = self.encode(samples)
