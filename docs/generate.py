@@ -15,7 +15,7 @@ HEAD = """# Settings
 
 Made by `docs/generate.py` from the settings classes; do not edit. Each setting is a flag (`--hidden-size 64`), a line
 in a settings file (`hidden_size = 64` in its table) and an argument in Python, with one name. A flag goes before the
-file, the file before the default.
+file, the file before the default. Only `from_` is `--from` as a flag: Python keeps the word `from` for itself.
 """
 
 

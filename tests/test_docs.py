@@ -50,3 +50,8 @@ def test_the_page_on_weights_runs():
 
 def test_the_page_on_classification_runs():
     assert run("how-to/classify.md")["answer"].columns == ["message", "kind", "probability", "p(ham)", "p(spam)"]
+
+
+def test_the_page_on_transfer_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("how-to/transfer.md")["answer"].columns == ["text", "kind", "probability", "p(+)", "p(-)"]

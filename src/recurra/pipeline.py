@@ -18,14 +18,17 @@ from recurra.errors import CheckpointError, SettingsError
 from recurra.files import sha256, write_atomically
 from recurra.manifest import MANIFEST
 from recurra.report import Report, write_report
-from recurra.task import Data, Examples, Scored, Split, Streams, Task, TaskSettings
+from recurra.task import Data, Examples, Scored, Split, Streams, Task, TaskSettings, Transfers
 from recurra.tasks import TASKS
+from recurra.tasks.pretrained import Pretrained
 from recurra.training.loop import Trained, fit, seeded
 from recurra.training.options import TrainingOptions
 from recurra.training.progress import Progress, Silent
 from recurra.training.randomness import mix
+from recurra.transfer import describe_start, keep_start, read_start, require_same
 
 RUN = "run"
+_START = "start"  # in it: a copy of the bundle that the training starts from
 _RUN_FORMAT = 1
 
 
@@ -102,19 +105,35 @@ class _Run:
     @classmethod
     def begin(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
         """Learn from the data; only when all of it is right, write down what to train."""
-        run = cls._of(settings, data, options, folder)
+        start = read_start(settings)
+        run = cls._of(settings, data, options, folder, start)
         if folder is not None:
+            _require_apart(folder, start)
             shutil.rmtree(folder / RUN, ignore_errors=True)
+            if start is not None:
+                keep_start(start, folder / RUN / _START)
             _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN), folder))
         return run
 
     @classmethod
-    def _of(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
-        task, learned_from = settings.learn(data)
+    def _of(
+        cls,
+        settings: TaskSettings,
+        data: Data,
+        options: TrainingOptions,
+        folder: Path | None,
+        start: Pretrained | None,
+    ) -> _Run:
+        if isinstance(settings, Transfers) and start is not None:
+            settings = settings.adopt(start)
+            task, learned_from = settings.learn(data, start)
+        else:
+            task, learned_from = settings.learn(data)
         split = task.split(learned_from)
         build_without_memory(task)  # settings that make no model are refused before anything is written
         options = _fill(options, task, len(split.training))
-        return cls(settings, task, data, learned_from, split, options, describe_origin(data, options), folder)
+        origin = {**describe_origin(data, options), **describe_start(start)}
+        return cls(settings, task, data, learned_from, split, options, origin, folder)
 
     @classmethod
     def found(cls, folder: Path) -> _Run:
@@ -134,7 +153,10 @@ class _Run:
                 f"({data.sha256[:12]}…). Put the old file back, or train anew.",
             )
         options = plain.from_dict(TrainingOptions, values["training"])
-        return cls._of(settings, data, options, folder)
+        start = read_start(settings, folder / RUN / _START)
+        if start is not None:
+            require_same(values["from"], folder / RUN / _START)
+        return cls._of(settings, data, options, folder, start)
 
     def _describe(self, files: list[Path], folder: Path) -> dict[str, Any]:
         return {
@@ -145,10 +167,16 @@ class _Run:
             "data": [str(file.resolve()) for file in files],
             "sha256": self.data.sha256,
             "replaces": _mark(folder),
+            "from": self.origin.get("from", {}).get("sha256"),
         }
 
+    @property
+    def _description(self) -> str:
+        start = self.origin.get("from")
+        return self.split.description + (f"; starts from the language model {start['source']}" if start else "")
+
     def go(self, progress: Progress) -> Bundle:
-        progress.tell(self.split.description)
+        progress.tell(self._description)
         for notice in self.split.notices:
             progress.notice(notice)
         scored: Scored | None = None
@@ -200,7 +228,7 @@ class _Run:
         findings = self.task.findings(self.learned_from, scored, [one.history for one in trained])
         return Report(
             title=f"{self.task.name.capitalize()}: {Path(self.data.source).name}",
-            subtitle=". ".join((self.split.description, *self.split.notices)),
+            subtitle=". ".join((self._description, *self.split.notices)),
             headline=findings.headline,
             tone=findings.tone,
             facts=findings.facts,
@@ -212,6 +240,12 @@ class _Run:
 
 def _fill(options: TrainingOptions, task: Task, examples: int) -> TrainingOptions:
     """The options, with the task's choice for those that the user left open."""
+    for name in ("rate_divisor", "unfreeze"):
+        if getattr(options, name) is not None and name not in task.training_defaults:
+            raise SettingsError(
+                f"TrainingOptions.{name}",
+                "acts on layers that were trained before, this model starts afresh. Give --from DIR, or leave it out.",
+            )
     open_ones = {name: value for name, value in task.training_defaults.items() if getattr(options, name) is None}
     options = replace(options, **open_ones)
     assert options.batch_size is not None
@@ -235,6 +269,13 @@ def _require_free(folder: Path) -> None:
     if (folder / MANIFEST).exists():
         raise SettingsError(
             f"out {folder}", "the folder must be free, a model is in it. Choose another one or delete it."
+        )
+
+
+def _require_apart(folder: Path, start: Pretrained | None) -> None:
+    if start is not None and folder.resolve() == Path(start.source).resolve():
+        raise SettingsError(
+            f"out {folder}", "the folder must be another one than that of the model to start from. Choose another."
         )
 
 

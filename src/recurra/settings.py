@@ -94,6 +94,11 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
+StartFrom = Annotated[
+    str | None,
+    BeforeValidator(lambda folder: str(folder) if isinstance(folder, Path) else folder),
+    Field(description="folder of a trained language model to start from: its vocabulary, embeddings and layers"),
+]
 
 
 @settings

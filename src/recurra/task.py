@@ -250,6 +250,15 @@ class GoesLive(Protocol):
         ...
 
 
+@runtime_checkable
+class Pretrains(Protocol):
+    """A task whose model others can start from."""
+
+    def pretrained(self, model: nn.ModuleList, source: str, sha256: str) -> Any:
+        """What the model gives to others (:class:`recurra.tasks.pretrained.Pretrained`)."""
+        ...
+
+
 class TaskSettings(Protocol):
     """The settings of a task, which know how to read data and to learn the rest from them."""
 
@@ -269,4 +278,20 @@ class TaskSettings(Protocol):
     @staticmethod
     def restore(values: Mapping[str, Any]) -> Task:
         """The task that its ``to_dict`` made plain."""
+        ...
+
+
+@runtime_checkable
+class Transfers(TaskSettings, Protocol):
+    """Settings of a task that can start from a trained model."""
+
+    from_: str | None
+    """The folder of its bundle; None to start afresh."""
+
+    def adopt(self, start: Any) -> Transfers:
+        """These settings, completed from :class:`recurra.tasks.pretrained.Pretrained`; contradictions are refused."""
+        ...
+
+    def learn(self, data: Any, start: Any = None) -> tuple[Task, Any]:
+        """Learn from the data what ``start`` does not give; the models that the task builds begin with its weights."""
         ...

@@ -36,9 +36,11 @@ EXAMPLES = {
     "fill": (["--fill", "linear"], "linear"),
     "optimizer": (["--optimizer", "sgd"], "sgd"),
     "schedule": (["--schedule", "cosine"], "cosine"),
+    "rate_divisor": (["--rate-divisor", "2"], 2.0),
 }
 
 TEXT = {
+    "from_": (["--from", "folder"], "folder"),
     "unit": (["--unit", "word"], "word"),
     "split": (["--split", "spaces"], "spaces"),
     "repetition_penalty": (["--repetition-penalty", "1.5"], 1.5),

@@ -41,6 +41,29 @@ def test_chunks_and_steps_give_what_one_pass_gives(settings, size):
         assert_close(three, one)
 
 
+@pytest.mark.parametrize("settings", CELLS, ids=range(len(CELLS)))
+def test_padding_leaves_no_trace(settings):
+    encoder = SymbolEncoder(V, settings, 4).eval()
+    with torch.no_grad():
+        features, state = encoder.encode(encoder.embed(ids()), lengths=torch.tensor([12, 5, 1]))
+        for b, length in enumerate((12, 5, 1)):
+            alone, end = encoder(ids()[b : b + 1, :length])
+            assert_close(features[b, :length], alone[0])
+            assert not features[b, length:].any()
+            for part, own in zip(state, end, strict=True):
+                assert_close(part[:, b], own[:, 0])
+
+
+def test_the_groups_of_layers_are_all_weights_from_below():
+    encoder = SymbolEncoder(V, Encoder(hidden_size=5, layers=2), 4)
+    embedding, first, second = encoder.layer_groups()
+    assert embedding == [encoder.embedding]
+    assert first[0] is encoder.layers[0].layer.weight_ih_l0
+    assert second[0] is encoder.layers[1].layer.weight_ih_l0
+    assert sum(len(group) for group in encoder.layer_groups()) == len(list(encoder.parameters()))
+    assert len(SymbolEncoder(V, Encoder(hidden_size=5), None).layer_groups()) == 1
+
+
 def test_it_is_torchs_lstm_over_torchs_embedding():
     encoder = SymbolEncoder(V, Encoder(hidden_size=5, layers=2), 4).eval()
     embedding, lstm = nn.Embedding(V, 4), nn.LSTM(4, 5, 2, batch_first=True)

@@ -45,7 +45,17 @@ def test_last_is_the_final_state(outputs):
     assert Pooling("last", 3)(outputs, MASK, last)[0] is last
 
 
-@pytest.mark.parametrize("kind", ["mean", "max", "attention"])
+def test_concat_is_last_maximum_and_mean(outputs):
+    last = torch.randn(4, 3)
+    pool = Pooling("concat", 3)
+    pooled, _ = pool(outputs, MASK, last)
+    for b, length in enumerate(LENGTHS.tolist()):
+        real = outputs[b, :length] if length else torch.zeros(1, 3)
+        torch.testing.assert_close(pooled[b], torch.cat([last[b], real.max(0).values, real.mean(0)]))
+    assert pooled.shape[1] == pool.output_size == 9
+
+
+@pytest.mark.parametrize("kind", ["mean", "max", "attention", "concat"])
 def test_gradients_are_finite_also_for_a_sequence_without_steps(outputs, kind):
     pool = Pooling(kind, 3)
     outputs.requires_grad_()

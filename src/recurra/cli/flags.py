@@ -38,7 +38,7 @@ class Flag:
     @property
     def parameter(self) -> inspect.Parameter:
         """The flag as typer wants it."""
-        name = self.name.replace("_", "-")
+        name = self.name.rstrip("_").replace("_", "-")  # from_ is --from: Python keeps that word for itself
         names = f"--{name}/--no-{name}" if self.kind is bool else f"--{name}"
         option = typer.Option(names, help=self.help, rich_help_panel=self.panel, metavar=_METAVARS.get(self.kind))
         kind: Any = self.kind

@@ -67,6 +67,8 @@ def _origin(told: Mapping[str, Any]) -> Iterator[str]:
         yield "where it comes from is not told"
         return
     yield f"trained {of('date')} with recurra {of('versions', 'recurra')}, torch {of('versions', 'torch')}"
+    if "from" in told:
+        yield f"started from {of('from', 'source')}, SHA-256 {of('from', 'sha256')}"
     yield f"on {of('data', 'source')}, {of('data', 'size')}, SHA-256 {of('data', 'sha256')}"
     names = ("steps", "batch_size", "learning_rate")
     yield f"seed {of('seed')}; " + ", ".join(f"{name} {of('training', name)}" for name in names)

@@ -15,12 +15,13 @@ from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last
 from recurra.exporting.subject import Trial, draw_lengths, mean, spoilt
+from recurra.exporting.symbols import symbol_encoder
 from recurra.nn.front import Convolution
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.answers import Number, OneClass
 from recurra.tasks.classification.examples import Examples
 from recurra.tasks.classification.inputs import Scale
-from recurra.tasks.classification.models import SequenceClassifier
+from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
 from recurra.tasks.classification.task import ClassificationTask
 
 _LEAST = float(np.finfo(np.float32).min)
@@ -98,6 +99,12 @@ def _mask(graph: Graph, values: Value, lengths: Value) -> Value:
 
 def _raw(graph: Graph, member: nn.Module, values: Value, lengths: Value) -> Value:
     """``[B, R]`` the raw outputs of one member."""
+    if isinstance(member, TransferredClassifier):
+        outputs, state = symbol_encoder(graph, member.encoder, values, lengths)
+        top = member.encoder.stacks[-1]
+        final = last(top, state[-len(state) // len(member.encoder.stacks) :])
+        pooled = _pooled(graph, member.pooling, outputs, _mask(graph, outputs, lengths), final)
+        return linear(graph, member.output, pooled)
     assert isinstance(member, SequenceClassifier)
     if member.embedding is not None:
         values = embedding(graph, to_array(member.embedding.table.weight), values)
@@ -133,11 +140,21 @@ def _pooled(graph: Graph, pooling: Pooling, outputs: Value, mask: Value, last: V
         return last
     real = mask.unsqueeze(-1)  # [B, T, 1]
     if pooling.kind == "mean":
-        count = real.to(np.float32).sum(1).squeeze(1)
-        return outputs.sum(1).squeeze(1) / graph.op("Max", count, graph.constant(np.array(1.0, np.float32)))
+        return _mean(graph, outputs, real)
     if pooling.kind == "max":
-        return graph.where(real, outputs, _LEAST).max(1).squeeze(1)
+        return _maximum(graph, outputs, real)
+    if pooling.kind == "concat":
+        return graph.concat([last, _maximum(graph, outputs, real), _mean(graph, outputs, real)], axis=1)
     hidden = graph.op("Tanh", linear(graph, pooling.hidden, outputs))
     scores = graph.where(real, hidden @ matrix(graph, pooling.score.weight), _LEAST)  # [B, T, 1]
     weights = graph.op("Softmax", scores, axis=1)
     return (outputs * weights).sum(1).squeeze(1)
+
+
+def _mean(graph: Graph, outputs: Value, real: Value) -> Value:
+    count = real.to(np.float32).sum(1).squeeze(1)
+    return outputs.sum(1).squeeze(1) / graph.op("Max", count, graph.constant(np.array(1.0, np.float32)))
+
+
+def _maximum(graph: Graph, outputs: Value, real: Value) -> Value:
+    return graph.where(real, outputs, _LEAST).max(1).squeeze(1)

@@ -71,10 +71,17 @@ class SymbolEncoder(nn.Module):
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode ``ids [B, T]`` after ``state``: the features ``[B, T, O]`` and the state after the last of them."""
-        values = self._embed(ids.t()).transpose(0, 1)  # [B, T, E]; the layers work time first
+        return self.encode(self.embed(ids), state)
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """``[B, T]`` to ``[B, T, E]``, which lies time first in memory, as the layers work."""
+        return self._embed(ids.t()).transpose(0, 1)
+
+    def encode(self, values: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """Encode embedded symbols ``[B, T, E]``, of which the first ``lengths [B]`` are real, or all."""
         after: list[Tensor] = []
         for layer, before in zip(self.stacks, self._apart(state), strict=True):
-            values, now = layer(values, state=before)
+            values, now = layer(values, lengths, before)
             after += now
             values = locked_dropout(values, self.dropout if self.training else 0.0)
         return values, tuple(after)
@@ -87,6 +94,11 @@ class SymbolEncoder(nn.Module):
             values, now = layer.step(values, before)
             after += now
         return values, tuple(after)
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The weights from the input upwards: the embeddings if there are any, then each recurrent layer."""
+        embedding = [] if self.embedding is None else [[self.embedding]]
+        return [*embedding, *(list(layer.parameters()) for layer in self.layers)]
 
     def _embed(self, ids: Tensor) -> Tensor:
         """``[T, B]`` or ``[B]`` to ``[…, E]``."""

@@ -19,8 +19,9 @@ class RunningPooling:
     """What a :class:`Pooling` would say of all outputs so far.
 
     What is carried is one array of numbers: nothing for ``"last"``; the sum and the count for ``"mean"``; the largest
-    for ``"max"``; for ``"attention"`` the weighted sum, the sum of the weights, and the largest score, which both are
-    relative to, so that none overflows. Sums are in float64. As of a stepper's, an output counts once it is kept.
+    for ``"max"``; both of these for ``"concat"``; for ``"attention"`` the weighted sum, the sum of the weights, and the
+    largest score, which both are relative to, so that none overflows. Sums are in float64. As of a stepper's, an output
+    counts once it is kept.
 
     >>> pool = RunningPooling(Pooling("mean", 2), 2)
     >>> first, second = pool.add(np.array([1.0, 2.0])), pool.add(np.array([3.0, 6.0]))
@@ -33,6 +34,7 @@ class RunningPooling:
             "last": (np.zeros(0), self._last),
             "mean": (np.zeros(size + 1), self._mean),
             "max": (np.full(size, _LOWEST), self._max),
+            "concat": (np.append(np.zeros(size + 1), np.full(size, _LOWEST)), self._concat),
             "attention": (np.append(np.zeros(size + 1), _LOWEST), self._attention),
         }
         self._kept: Floats
@@ -68,6 +70,12 @@ class RunningPooling:
         self._now = np.maximum(self._now, output)
         pooled: Floats = self._now.astype(output.dtype)
         return pooled
+
+    def _concat(self, output: Floats) -> Floats:
+        sums, count, most = np.split(self._now, [len(output), len(output) + 1])
+        sums, count, most = sums + output, count + 1.0, np.maximum(most, output)
+        self._now = np.concatenate([sums, count, most])
+        return np.concatenate([output, most, sums / count], dtype=output.dtype)
 
     def _attention(self, output: Floats) -> Floats:
         score = float(self._score.dot(np.tanh(self._hidden.dot(output) + self._bias)))

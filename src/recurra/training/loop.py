@@ -136,6 +136,7 @@ class _Run:
         self.steps = self.options.steps
         self.feed = open_feed(self.examples, self.loss, self.options)
         self.epoch_steps = self.options.epoch_steps or min(self.feed.steps_per_pass, _LONGEST_EPOCH)
+        self.groups = optimizers.layer_groups(self.model, self.options)
         self.trained = [weight for weight in self.model.parameters() if weight.requires_grad]
         self.matrices = optimizers.weights_of(self.model)
         self.optimizer = optimizers.build_optimizer(self.model, self.options)
@@ -161,6 +162,8 @@ class _Run:
 
     def take_step(self) -> None:
         step = self.state.step
+        if self.options.unfreeze:
+            optimizers.unfreeze(self.groups, self.options, step)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.feed.loss(self.model, step)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -276,6 +279,8 @@ class _Run:
 
     def close(self) -> None:
         self.progress.stop()
+        for weight in self.trained:  # some may be frozen yet
+            weight.requires_grad_()
         if self.log:
             self.log.close()
 

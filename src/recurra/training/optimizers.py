@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from recurra.errors import SettingsError
 from recurra.training.options import L2, TrainingOptions
 
 _PLATEAU_VALIDATIONS = 3  # without a gain, then the rate is halved
@@ -19,13 +22,53 @@ def weights_of(model: nn.Module) -> list[nn.Parameter]:
     return [weight for weight in model.parameters() if weight.requires_grad and weight.ndim > 1]
 
 
+@runtime_checkable
+class Layered(Protocol):
+    """A model whose layers learn at different rates, and begin to learn one after the other."""
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """All parameters, each once, in groups from the input upwards to the head."""
+        ...
+
+
+def layer_groups(model: nn.Module, options: TrainingOptions) -> list[list[nn.Parameter]]:
+    """The groups of parameters from the head downwards; a model whose layers all learn alike is one group."""
+    if options.rate_divisor is None and options.unfreeze is None:
+        return [list(model.parameters())]
+    if not isinstance(model, Layered):
+        raise SettingsError(
+            "TrainingOptions.rate_divisor",
+            "needs a model that knows its layer groups, this one does not. Leave it out.",
+        )
+    return model.layer_groups()[::-1]
+
+
+def unfreeze(groups: Sequence[Sequence[nn.Parameter]], options: TrainingOptions, step: int) -> None:
+    """Let those groups learn whose turn has come at a step: one more, from the head down, in each share of the run.
+
+    What is frozen has no gradient, none is computed for it, and no optimiser moves it. Gradual unfreezing: Howard &
+    Ruder 2018.
+    """
+    assert options.steps is not None
+    share = options.unfreeze or 0.0
+    for depth, group in enumerate(groups):
+        for weight in group:
+            weight.requires_grad_(step >= depth * share * options.steps)
+
+
 def build_optimizer(model: nn.Module, options: TrainingOptions) -> Optimizer:
-    """Build torch's own optimiser over the trained parameters, in its fused form, which is the fastest one."""
-    vectors = [weight for weight in model.parameters() if weight.requires_grad and weight.ndim <= 1]
-    groups = [
-        {"params": weights_of(model), "weight_decay": L2 if options.l2 is None else options.l2},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
+    """Build torch's own optimiser over the trained parameters, in its fused form, which is the fastest one.
+
+    The rate of each layer group is that of the one above it by ``rate_divisor`` (Howard & Ruder 2018).
+    """
+    groups: list[dict[str, Any]] = []
+    for depth, group in enumerate(layer_groups(model, options)):
+        trained = [weight for weight in group if weight.requires_grad]
+        matrices = [weight for weight in trained if weight.ndim > 1]
+        vectors = [weight for weight in trained if weight.ndim <= 1]
+        share = (options.rate_divisor or 1.0) ** -depth
+        groups.append({"params": matrices, "weight_decay": L2 if options.l2 is None else options.l2, "share": share})
+        groups.append({"params": vectors, "weight_decay": 0.0, "share": share})
     groups = [group for group in groups if group["params"]]
     assert options.learning_rate is not None
     rate, fused = options.learning_rate, _can_fuse(model)
@@ -62,9 +105,9 @@ def set_optimizer_tensors(optimizer: Optimizer, tensors: dict[str, Tensor]) -> N
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:
-    """Set the learning rate of the next step."""
+    """Set the learning rate of the next step, that of the highest layers; the others have a share of it."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group["share"]
 
 
 def scheduled_rate(options: TrainingOptions, step: int, plateau: Plateau) -> float:

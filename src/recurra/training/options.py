@@ -39,6 +39,19 @@ class TrainingOptions:
         float | None,
         Field(ge=0, description="L2: decoupled weight decay with AdamW, a penalty otherwise; chosen if not given"),
     ] = None
+    rate_divisor: Annotated[
+        float | None,
+        Field(ge=1, description="with --from: each layer learns this much slower than the one above; default: 2.6"),
+    ] = None
+    unfreeze: Annotated[
+        float | None,
+        Field(
+            ge=0,
+            le=1,
+            description="with --from: share of the steps after which one more layer learns, from the head down; "
+            "0: all at once, 1: the head only; chosen for the task if not given",
+        ),
+    ] = None
     average: Annotated[
         float, Field(ge=0, lt=1, description="decay of the moving average of the weights that is kept; 0 for none")
     ] = 0.0

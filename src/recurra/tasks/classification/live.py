@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from recurra.data.vocabulary import Vocabulary
 from recurra.errors import DataError, SettingsError
 from recurra.nn.running import RunningPooling
-from recurra.nn.stepper import stepper
+from recurra.nn.stepper import SymbolStepper, stepper
 from recurra.tasks.classification.answers import Number, OneClass, SeveralLabels
-from recurra.tasks.classification.models import SequenceClassifier
+from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
 from recurra.tasks.classification.predictions import LIKELY
 
 if TYPE_CHECKING:
@@ -36,9 +36,10 @@ class LiveClassifier:
     """
 
     def __init__(self, task: ClassificationTask, model: nn.ModuleList) -> None:
-        members = [member for member in model if isinstance(member, SequenceClassifier)]
-        _require_streamable(members[0])
-        self._members = [_Member(member) for member in members]
+        for member in model:
+            if isinstance(member, SequenceClassifier):
+                _require_streamable(member)
+        self._members = [_Member(member) for member in model]
         self._read = _Texts(task.vocabulary) if task.vocabulary is not None else _Numbers(task)
         self._say: _Say = _SAY[type(task.answers)](task.answers)
 
@@ -65,38 +66,54 @@ class LiveClassifier:
 
 
 class _Member:
-    """One network: what stands before its recurrent layers, these, the pooling, the output."""
+    """One network: its recurrent layers and what stands before them, the pooling, the output."""
 
-    def __init__(self, model: SequenceClassifier) -> None:
-        self._stepper = stepper(model.encoder)
+    def __init__(self, model: nn.Module) -> None:
+        assert isinstance(model, (SequenceClassifier, TransferredClassifier))
+        self._place = SymbolStepper(model.encoder) if isinstance(model, TransferredClassifier) else _Place(model)
         self._pool = RunningPooling(model.pooling, model.encoder.output_size)
-        self._table = None if model.embedding is None else _array(model.embedding.table.weight)  # [V, E]
-        self._linear = None if model.linear is None else (_array(model.linear.weight), _array(model.linear.bias))
         self._weight, self._bias = _array(model.output.weight), _array(model.output.bias)  # [R, O], [R]
 
     def read(self, steps: Sequence[Any]) -> Floats:
         """[R] the raw outputs after these steps."""
         for step in steps:
-            values = step if self._table is None else self._table[step]
-            if self._linear is not None:
-                values = self._linear[0].dot(values) + self._linear[1]
-            self._stepper.input[:] = values
-            pooled = self._pool.add(self._stepper.step())
+            pooled = self._pool.add(self._place.step(step))
         raw: Floats = self._weight.dot(pooled) + self._bias  # .dot takes half the time of @
         return raw
 
     def keep(self) -> None:
-        self._stepper.keep()
+        self._place.keep()
         self._pool.keep()
 
     def undo(self) -> None:
-        self._stepper.undo()
+        self._place.undo()
         self._pool.undo()
 
     @property
     def state(self) -> dict[str, Tensor]:
-        parts = {f"layers.{number}": part for number, part in enumerate(self._stepper.state)}
-        return parts | {"pooling": torch.from_numpy(self._pool.state)}
+        return self._place.state | {"pooling": torch.from_numpy(self._pool.state)}
+
+
+class _Place:
+    """A place in a sequence of symbols or numbers."""
+
+    def __init__(self, model: SequenceClassifier) -> None:
+        self._stepper = stepper(model.encoder)
+        self._table = None if model.embedding is None else _array(model.embedding.table.weight)  # [V, E]
+        self._linear = None if model.linear is None else (_array(model.linear.weight), _array(model.linear.bias))
+        self.keep, self.undo = self._stepper.keep, self._stepper.undo
+
+    def step(self, step: Any) -> Floats:
+        """The outputs [O] after one more."""
+        values = step if self._table is None else self._table[step]
+        if self._linear is not None:
+            values = self._linear[0].dot(values) + self._linear[1]
+        self._stepper.input[:] = values
+        return self._stepper.step()
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        return {f"layers.{number}": part for number, part in enumerate(self._stepper.state)}
 
 
 # What an observation is

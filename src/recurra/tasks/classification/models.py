@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from recurra.data.vocabulary import Vocabulary
 from recurra.nn import build_encoder
 from recurra.nn.front import Convolution, SymbolEmbedding
+from recurra.nn.language import SymbolEncoder
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.examples import Batch
 from recurra.tasks.classification.settings import Classification
@@ -36,7 +38,7 @@ class SequenceClassifier(nn.Module):
         self.encoder = build_encoder(settings.encoder, width if front == "direct" else size)
         self.pooling = Pooling(settings.pooling, self.encoder.output_size)
         self.dropout = nn.Dropout(settings.encoder.dropout)
-        self.output = nn.Linear(self.encoder.output_size, outputs)
+        self.output = nn.Linear(self.pooling.output_size, outputs)
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, R] raw outputs."""
@@ -59,8 +61,56 @@ class SequenceClassifier(nn.Module):
         return self.output(self.dropout(pooled)), weights
 
 
+class TransferredClassifier(nn.Module):
+    """The embeddings and the one-directional layers of a language model ▶ pooling ▶ R raw outputs.
+
+    Args:
+        settings: of the task, those of the encoder as in the language model.
+        vocabulary: of the language model.
+        size: E of its embeddings.
+        outputs: R.
+    """
+
+    def __init__(self, settings: Classification, vocabulary: Vocabulary, size: int, outputs: int) -> None:
+        super().__init__()
+        self.encoder = SymbolEncoder(
+            len(vocabulary),
+            settings.encoder,
+            size,
+            embedding_dropout=settings.embedding_dropout,
+            symbol_dropout=_symbol_dropout(settings, vocabulary),
+        )
+        self.pooling = Pooling(settings.pooling, self.encoder.output_size)
+        self.output = nn.Linear(self.pooling.output_size, outputs)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """[B, R] raw outputs."""
+        return self.read(self.embed(batch.values), batch.lengths)[0]
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """``[B, T]`` to ``[B, T, E]``."""
+        return self.encoder.embed(ids)
+
+    def read(self, embedded: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor | None]:
+        """[B, R] raw outputs of embedded steps, and the weights ``[B, T]`` of attention where there is one."""
+        outputs, _ = self.encoder.encode(embedded, lengths=lengths)  # dropout above the last layer is in it
+        mask = outputs.new_ones(outputs.shape[:2]).cumsum(dim=1) <= lengths[:, None]
+        last = outputs[torch.arange(len(outputs)), (lengths - 1).clamp(min=0)]  # [B, O]
+        pooled, weights = self.pooling(outputs, mask, last)
+        return self.output(pooled), weights
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The weights from the input upwards; pooling and output come last, together."""
+        head = [*self.pooling.parameters(), *self.output.parameters()]
+        return [*self.encoder.layer_groups(), head]
+
+
 def _embedding(settings: Classification, vocabulary: Vocabulary, size: int) -> SymbolEmbedding:
-    share = settings.symbol_dropout
-    if share is None:
-        share = _LEFT_OUT if vocabulary.tokens.unit == "word" else _LEFT_OUT_SMALL
+    share = _symbol_dropout(settings, vocabulary)
     return SymbolEmbedding(len(vocabulary), size, settings.embedding_dropout, share)
+
+
+def _symbol_dropout(settings: Classification, vocabulary: Vocabulary) -> float:
+    if settings.symbol_dropout is not None:
+        return settings.symbol_dropout
+    return _LEFT_OUT if vocabulary.tokens.unit == "word" else _LEFT_OUT_SMALL

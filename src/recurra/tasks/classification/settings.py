@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -11,13 +12,14 @@ from recurra.data.columns import Names
 from recurra.data.repairs import Repairs
 from recurra.data.tokens import Tokens
 from recurra.errors import SettingsError
-from recurra.settings import Encoder, Probability, settings
+from recurra.settings import Encoder, Probability, StartFrom, default_of, settings
 
 if TYPE_CHECKING:
     from recurra.data.sequence_files import SequenceFile
     from recurra.data.tables import Table
     from recurra.tasks.classification.split import Divided
     from recurra.tasks.classification.task import ClassificationTask
+    from recurra.tasks.pretrained import Pretrained
 
 Share = Annotated[float, Field(ge=0, le=0.5)]
 
@@ -46,6 +48,7 @@ class Classification:
     group: Annotated[
         str | None, Field(description="column such as a person: all rows of one are held out together, or none")
     ] = None
+    from_: StartFrom = None
     front: Annotated[
         Literal["auto", "direct", "linear", "convolution"],
         Field(
@@ -66,7 +69,8 @@ class Classification:
         str | None, Field(description="file of word vectors to start from (GloVe or fastText text format)")
     ] = None
     pooling: Annotated[
-        Literal["last", "mean", "max", "attention"], Field(description="from all steps to one vector")
+        Literal["last", "mean", "max", "attention", "concat"],
+        Field(description="from all steps to one vector; concat: last, max and mean side by side"),
     ] = "attention"
     class_weights: Annotated[
         Literal["none", "balanced"], Field(description="balanced: rare classes count as much as frequent ones")
@@ -100,7 +104,20 @@ class Classification:
             )
         if self.vectors and not self.text:
             raise SettingsError("Classification.vectors", "needs text, numbers came. Leave it out.")
+        if self.from_ is not None:
+            self._check_transfer()
         return self
+
+    def _check_transfer(self) -> None:
+        """A language model reads texts, with its own embeddings right below its layers."""
+        if not self.text:
+            raise SettingsError("Classification.from_", "a language model reads text, no column of it came. Give text.")
+        if self.vectors:
+            raise SettingsError("Classification.vectors", "goes not with from_, which has its own. Give one of them.")
+        if self.front not in ("auto", "direct") or self.stride > 1:
+            raise SettingsError(
+                "Classification.front", f"nothing fits between the layers of from_, got {self.front!r}. Leave it out."
+            )
 
     @property
     def answer(self) -> str | None:
@@ -113,11 +130,27 @@ class Classification:
 
         return read_source(source, self)
 
-    def learn(self, data: Table | SequenceFile) -> tuple[ClassificationTask, Divided]:
+    def adopt(self, start: Pretrained) -> Classification:
+        """These settings, completed from the language model to start from; contradictions are refused."""
+        size = start.of_model["embedding_size"]
+        if size is None:
+            raise SettingsError(
+                f"from {start.source}",
+                "a language model with embeddings is needed, it reads one-hot vectors. Train one without one_hot.",
+            )
+        start.require("Classification.embedding_size", self.embedding_size, None, size)
+        return dataclasses.replace(
+            self,
+            embedding_size=size,
+            tokens=start.adopt_tokens(self.tokens, default_of(Classification, "tokens")),
+            encoder=start.adopt_encoder(self.encoder, default_of(Classification, "encoder")),
+        )
+
+    def learn(self, data: Table | SequenceFile, start: Pretrained | None = None) -> tuple[ClassificationTask, Divided]:
         """Learn classes, vocabulary and scales from the training data; also those data, read and divided."""
         from recurra.tasks.classification.task import ClassificationTask  # torch is imported by what needs it only
 
-        return ClassificationTask.learn(self, data)
+        return ClassificationTask.learn(self, data, start)
 
     @staticmethod
     def restore(values: Mapping[str, Any]) -> ClassificationTask:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from recurra.data.sample_checks import repair
 from recurra.data.samples import Samples
 from recurra.data.vectors import Vectors, read_vectors
-from recurra.data.vocabulary import FIRST, Vocabulary
+from recurra.data.vocabulary import FIRST, UNKNOWN, Vocabulary
 from recurra.errors import SettingsError
 from recurra.task import Scored, Split
 from recurra.tasks.classification.answers import (
@@ -31,12 +31,13 @@ from recurra.tasks.classification.examples import Batch, Examples
 from recurra.tasks.classification.fitted import FittedClassification
 from recurra.tasks.classification.inputs import Scale
 from recurra.tasks.classification.live import LiveClassifier
-from recurra.tasks.classification.models import SequenceClassifier
+from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.reading import Source, read_samples
 from recurra.tasks.classification.scores import Scores, restore_scores, score
 from recurra.tasks.classification.settings import Classification
 from recurra.tasks.classification.split import Divided, divide, repetitions, require_frequent
+from recurra.tasks.pretrained import TRANSFER, Pretrained
 
 if TYPE_CHECKING:
     from recurra.tasks.figures import EpochLine
@@ -63,10 +64,14 @@ class ClassificationTask(FittedClassification):
 
     vectors: Vectors = field(default_factory=dict, compare=False)
     """Of words, to start from; they end up in the weights."""
+    start: Pretrained | None = field(default=None, compare=False, repr=False)
+    """The language model whose layers new members begin with."""
 
     @classmethod
-    def learn(cls, settings: Classification, data: Source) -> tuple[ClassificationTask, Divided]:
-        """Learn classes, vocabulary and scale; the last two from the training part only."""
+    def learn(
+        cls, settings: Classification, data: Source, start: Pretrained | None = None
+    ) -> tuple[ClassificationTask, Divided]:
+        """Learn classes, vocabulary and scale; the last two from the training part only, or the vocabulary is given."""
         samples = repair(read_samples(data, settings, answered=True), settings.repairs)
         assert samples.answers is not None
         samples = require_frequent(samples, settings.repairs.skip_rare)
@@ -75,13 +80,17 @@ class ClassificationTask(FittedClassification):
         vocabulary, scale, size = None, None, settings.embedding_size
         vectors: Vectors = {}
         if samples.texts is not None:
-            vocabulary = Vocabulary.learn((samples.texts[i] for i in divided.training), settings.tokens)
+            learned_from = (samples.texts[i] for i in divided.training)
+            vocabulary = start.vocabulary if start else Vocabulary.learn(learned_from, settings.tokens)
+            if start is not None:
+                samples = _noticing_unknown(samples, start)
             if settings.vectors is not None:
                 size, vectors = _read_vectors(settings, vocabulary)
                 samples = samples.noticing(f"{len(vectors):,} of {len(vocabulary):,} {_VECTORS} {settings.vectors}")
         if samples.numbers is not None:
             scale = Scale.learn(samples.numbers.take(divided.training))
-        task = cls(settings, answers, vocabulary, scale, samples.features, size or _EMBEDDING, len(samples), vectors)
+        size = size or _EMBEDDING
+        task = cls(settings, answers, vocabulary, scale, samples.features, size, len(samples), vectors, start)
         return task, replace(divided, samples=samples)
 
     # Reading
@@ -95,6 +104,8 @@ class ClassificationTask(FittedClassification):
 
     def build_model(self) -> nn.ModuleList:
         """All members with fresh weights."""
+        if self.settings.from_ is not None:
+            return nn.ModuleList([self._build_transferred() for _ in range(self.settings.members)])
         reads = len(self.features) if self.vocabulary is None else self.vocabulary
         members = [
             SequenceClassifier(self.settings, reads, self.embedding_size, self.answers.size)
@@ -103,6 +114,13 @@ class ClassificationTask(FittedClassification):
         for member in members:
             self._set_vectors(member)
         return nn.ModuleList(members)
+
+    def _build_transferred(self) -> TransferredClassifier:
+        assert self.vocabulary is not None
+        member = TransferredClassifier(self.settings, self.vocabulary, self.embedding_size, self.answers.size)
+        if self.start is not None:
+            self.start.give(member.encoder, "encoder.")
+        return member
 
     @torch.no_grad()
     def _set_vectors(self, member: SequenceClassifier) -> None:
@@ -137,7 +155,8 @@ class ClassificationTask(FittedClassification):
     def training_defaults(self) -> Mapping[str, Any]:
         """Samples per step, the highest learning rate, and the weight decay, much for texts."""
         batch_size = 64 if self.samples < 20_000 else 128
-        return {"batch_size": batch_size, "learning_rate": 2e-3, "l2": 1e-4 if self.vocabulary is None else 0.1}
+        defaults = {"batch_size": batch_size, "learning_rate": 2e-3, "l2": 1e-4 if self.vocabulary is None else 0.1}
+        return defaults if self.settings.from_ is None else {**defaults, "unfreeze": 0.1, **TRANSFER}
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many samples, many over few; fewer of texts, which are learned by heart."""
@@ -227,6 +246,19 @@ class ClassificationTask(FittedClassification):
 def _chunks(examples: Examples) -> list[Tensor]:
     """All samples by length, so that little is padded."""
     return list(torch.split(torch.argsort(examples.lengths, stable=True), _CHUNK))
+
+
+def _noticing_unknown(samples: Samples, start: Pretrained) -> Samples:
+    """The samples, with a notice of how much of their texts the language model does not know."""
+    assert samples.texts is not None
+    ids = np.concatenate([start.vocabulary.encode(text) for text in samples.texts])
+    unknown, unit = np.count_nonzero(ids == UNKNOWN), start.vocabulary.tokens.unit
+    if not unknown:
+        return samples
+    return samples.noticing(
+        f"{unknown:,} of the {len(ids):,} {unit}s of the texts are not in the vocabulary of {start.source} and are "
+        "read as unknown"
+    )
 
 
 def _read_vectors(settings: Classification, vocabulary: Vocabulary) -> tuple[int, Vectors]:

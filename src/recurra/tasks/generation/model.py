@@ -17,6 +17,10 @@ class LanguageModel(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The weights from the input upwards; those of the head come last."""
+        return [*self.encoder.layer_groups(), list(self.head.parameters())]
+
     def losses(self, ids: Tensor, targets: Tensor, state: State | None) -> tuple[Tensor, State]:
         """Nats ``[B, T]`` of ``targets [B, T]`` after ``ids [B, T]``, which come after ``state``; the next state."""
         features, after = self.encoder(ids, state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -9,12 +10,13 @@ from pydantic import Field, model_validator
 
 from recurra.data.tokens import Tokens
 from recurra.errors import SettingsError
-from recurra.settings import Encoder, Probability, settings
+from recurra.settings import Encoder, Probability, StartFrom, default_of, settings
 
 if TYPE_CHECKING:
     from recurra.data.text import Files, Text
     from recurra.tasks.generation.parts import Parts
     from recurra.tasks.generation.task import GenerationTask
+    from recurra.tasks.pretrained import Pretrained
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -30,6 +32,7 @@ class Generation:
     reads: ClassVar[str] = "text in UTF-8, several files are read as one text; also .gz"
     many: ClassVar[bool] = True
 
+    from_: StartFrom = None
     chunk: Annotated[
         int, Field(ge=1, description="symbols after which gradients are cut; the state is carried on (truncated BPTT)")
     ] = 64
@@ -78,11 +81,22 @@ class Generation:
 
         return read_text(source)
 
-    def learn(self, text: Text) -> tuple[GenerationTask, Parts]:
-        """Learn the vocabulary from the training part; also the parts of the text, as ids."""
+    def adopt(self, start: Pretrained) -> Generation:
+        """These settings, completed from the language model to go on with; contradictions are refused."""
+        for name, learned in start.of_model.items():
+            start.require(f"Generation.{name}", getattr(self, name), default_of(Generation, name), learned)
+        return dataclasses.replace(
+            self,
+            **start.of_model,
+            tokens=start.adopt_tokens(self.tokens, default_of(Generation, "tokens")),
+            encoder=start.adopt_encoder(self.encoder, default_of(Generation, "encoder")),
+        )
+
+    def learn(self, text: Text, start: Pretrained | None = None) -> tuple[GenerationTask, Parts]:
+        """Learn the vocabulary from the training part, unless ``start`` has one; also the parts of the text, as ids."""
         from recurra.tasks.generation.task import GenerationTask  # torch is imported by what needs it only
 
-        return GenerationTask.learn(self, text)
+        return GenerationTask.learn(self, text, start)
 
     @staticmethod
     def restore(values: Mapping[str, Any]) -> GenerationTask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -26,6 +26,7 @@ from recurra.tasks.generation.parts import Chunk, Part, Parts, TextStreams, divi
 from recurra.tasks.generation.scores import Scores, mean_loss, score_part
 from recurra.tasks.generation.settings import Generation
 from recurra.tasks.generation.writing import Generated, write
+from recurra.tasks.pretrained import TRANSFER, Pretrained
 
 if TYPE_CHECKING:
     from recurra.tasks.figures import EpochLine
@@ -46,18 +47,20 @@ class GenerationTask:
     vocabulary: Vocabulary
     counts: tuple[int, ...]
     """How often each id came in the training part [V]: the naive method that the model is compared with."""
+    start: Pretrained | None = field(default=None, compare=False, repr=False)
+    """Whose weights a new model begins with."""
 
     @classmethod
-    def learn(cls, settings: Generation, text: Text) -> tuple[GenerationTask, Parts]:
-        """Divide the text, learn the vocabulary from its first part, and encode all of it."""
+    def learn(cls, settings: Generation, text: Text, start: Pretrained | None = None) -> tuple[GenerationTask, Parts]:
+        """Divide the text, learn the vocabulary from its first part unless ``start`` has one, and encode all of it."""
         first, second = divide(text, settings.validation, settings.test)
-        vocabulary = Vocabulary.learn(text.blocks(0, first), settings.tokens)
+        vocabulary = start.vocabulary if start else Vocabulary.learn(text.blocks(0, first), settings.tokens)
         training = Part.encode(text, vocabulary, 0, first)
         require_symbols(text, training)
         counts = count_ids(training.ids, len(vocabulary))
         validation = Part.encode(text, vocabulary, first, second)
         test = Part.encode(text, vocabulary, second)
-        task = cls(settings, vocabulary, tuple(int(count) for count in counts))
+        task = cls(settings, vocabulary, tuple(int(count) for count in counts), start)
         return task, Parts(text, training, validation, test)
 
     def to_dict(self) -> dict[str, Any]:
@@ -119,7 +122,10 @@ class GenerationTask:
             head = AdaptiveSoftmax(encoder.output_size, symbols)
         else:
             head = FullSoftmax(encoder.output_size, symbols, self.embedding_size if self.tied else None)
-        return nn.ModuleList([LanguageModel(encoder, head)])
+        model = LanguageModel(encoder, head)
+        if self.start is not None:
+            self.start.give(model)
+        return nn.ModuleList([model])
 
     def loss(self, model: nn.Module, batch: Chunk) -> Tensor:
         """Mean nats per symbol of chunks that nothing stands before, a scalar."""
@@ -132,6 +138,8 @@ class GenerationTask:
     @property
     def training_defaults(self) -> Mapping[str, Any]:
         """Streams side by side and the highest learning rate."""
+        if self.settings.from_ is not None:
+            return {"batch_size": 32, "learning_rate": 4e-3, "unfreeze": 0.0, **TRANSFER}
         return {"batch_size": 32, "learning_rate": 4e-3}
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
@@ -185,6 +193,13 @@ class GenerationTask:
         )
 
     # Use
+
+    def pretrained(self, model: nn.ModuleList, source: str, sha256: str) -> Pretrained:
+        """What the model gives to one that starts from it."""
+        of_model = {"one_hot": self.settings.one_hot, "embedding_size": self.embedding_size}
+        of_model |= {"tied": self.tied, "adaptive": self.adaptive}
+        weights = _member(model).state_dict()
+        return Pretrained(source, sha256, self.vocabulary, self.settings.encoder, of_model, weights)
 
     def restore_scores(self, values: Mapping[str, Any]) -> Scores:
         """The scores that their ``to_dict`` made plain."""

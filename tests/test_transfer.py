@@ -1,0 +1,240 @@
+"""Starting from a language model: what is taken over, what is refused, and that nothing of it is needed later."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+import recurra
+from recurra.errors import BundleError, SettingsError
+from recurra.files import sha256
+from recurra.task import Transfers
+from recurra.tasks import TASKS
+from recurra.transfer import read_start
+
+WORDS = np.array(["the", "film", "was", "a", "story", "of", "some", "people", "good", "bad"])
+FEW = recurra.TrainingOptions(steps=20, batch_size=8, learning_rate=0.01, threads=1)
+ENCODER = recurra.Encoder(hidden_size=6, layers=2, proj_size=4)
+OWN = {"encoder": recurra.Encoder(bidirectional=True, dropout=0.2)}
+
+
+def text(count: int = 200) -> str:
+    random = np.random.default_rng(0)
+    return "".join(f"{' '.join(random.choice(WORDS, 5))}\n" for _ in range(count))
+
+
+def rows() -> pl.DataFrame:
+    random = np.random.default_rng(1)
+    kinds = ["good", "bad"] * 30
+    return pl.DataFrame(
+        {"text": [f"{kind} {' '.join(random.choice(WORDS[:8], 4))} zzz" for kind in kinds], "kind": kinds}
+    )
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("text") / "text.txt"
+    path.write_text(text())
+    return path
+
+
+@pytest.fixture(scope="module")
+def language_model(files, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("model") / "language"
+    settings = recurra.Generation(tokens=recurra.Tokens(unit="word"), encoder=ENCODER, embedding_size=5, chunk=8)
+    recurra.train(settings, files, out=out, options=FEW)
+    return out
+
+
+def classification(start: object, **settings) -> recurra.Classification:
+    return recurra.Classification(
+        **{"text": "text", "label": "kind", "from_": start, "refit": False, **OWN, **settings}
+    )
+
+
+def built(settings, data):
+    """The task and a member as it is before its first step."""
+    start = read_start(settings)
+    adopted = settings.adopt(start)
+    task, _ = adopted.learn(adopted.read(data), start)
+    return task, task.build_model()[0]
+
+
+@pytest.mark.parametrize("pooling", ["attention", "concat"])
+def test_a_classifier_begins_with_the_layers_of_the_language_model(language_model, pooling):
+    task, member = built(classification(language_model, pooling=pooling), rows())
+    language = recurra.load(language_model)
+    learned = language.model[0].encoder.state_dict()
+    assert {name: tensor.tolist() for name, tensor in member.encoder.state_dict().items()} == {
+        name: tensor.tolist() for name, tensor in learned.items()
+    }
+    assert task.vocabulary == language.task.vocabulary
+    assert task.settings.encoder == replace(ENCODER, dropout=0.2)
+    assert task.settings.embedding_size == 5
+
+
+def test_its_features_are_those_of_the_language_model(language_model):
+    _, member = built(classification(language_model, pooling="last"), rows())
+    language = recurra.load(language_model).model[0]
+    ids = torch.tensor([[2, 3, 4, 5], [6, 7, 0, 0]])
+    expected = torch.cat([language.encoder(ids[:1])[0][:, -1], language.encoder(ids[1:, :2])[0][:, -1]])
+    raw, _ = member.eval().read(member.embed(ids), torch.tensor([4, 2]))
+    torch.testing.assert_close(raw, member.output(expected))
+
+
+def test_going_on_with_a_language_model_begins_where_it_ended(language_model, files):
+    _, member = built(recurra.Generation(from_=str(language_model)), files)
+    learned = recurra.load(language_model).model[0].state_dict()
+    assert all(torch.equal(weight, learned[name]) for name, weight in member.state_dict().items())
+    bundle = recurra.load(language_model)
+    before = bundle.evaluate(files).to_dict()
+    almost = replace(FEW, steps=1, learning_rate=1e-9)
+    after = recurra.train(recurra.Generation(from_=str(language_model)), files, options=almost).evaluate(files)
+    assert after.to_dict()["nats"] == pytest.approx(before["nats"], rel=1e-5)
+
+
+def test_symbols_that_the_language_model_lacks_are_counted(language_model, tmp_path):
+    with pytest.warns(RuntimeWarning, match="60 of the 360 words of the texts are not in the vocabulary of"):
+        recurra.train(classification(language_model), rows(), options=FEW)
+    (tmp_path / "new.txt").write_text("zzz the film\n" * 100)
+    with pytest.warns(RuntimeWarning, match="of the training part are not in the vocabulary and are read as unknown"):
+        recurra.train(recurra.Generation(from_=str(language_model)), tmp_path / "new.txt", options=FEW)
+
+
+@pytest.mark.filterwarnings("ignore:.*vocabulary.*")
+def test_the_new_bundle_needs_nothing_of_the_old_one(language_model, files, tmp_path):
+    old = shutil.copytree(language_model, tmp_path / "old")
+    hashed = sha256(old / "bundle.json")
+    classifier = recurra.train(classification(old), rows(), out=tmp_path / "new", options=FEW)
+    recurra.train(recurra.Generation(from_=old), files, out=tmp_path / "more", options=FEW)
+    shutil.rmtree(old)
+    loaded = recurra.load(tmp_path / "new")
+    assert loaded.predict(rows()).equals(classifier.predict(rows()))
+    assert loaded.provenance["from"] == {"source": str(old), "sha256": hashed}
+    assert loaded.provenance["training"]["rate_divisor"] == 2.6
+    report = (tmp_path / "new" / "report.html").read_text()
+    assert hashed in report
+    assert f"starts from the language model {old}" in report
+    assert recurra.load(tmp_path / "more").evaluate(files).to_dict()["nats"]
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "bundle.json",
+        "report.html",
+        "weights.safetensors",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoder": recurra.Encoder(hidden_size=7)}, r"Encoder.hidden_size\] must be 6, as in the language model"),
+        ({"encoder": recurra.Encoder(cell="gru")}, "Encoder.cell"),
+        ({"encoder": recurra.Encoder(layers=3)}, "Encoder.layers"),
+        ({"tokens": recurra.Tokens(unit="character")}, r"Tokens.unit\] must be 'word'"),
+        ({"tokens": recurra.Tokens(lowercase=True)}, "Tokens.lowercase"),
+        ({"embedding_size": 9}, r"Classification.embedding_size\] must be 5"),
+    ],
+)
+def test_settings_that_contradict_the_language_model_are_refused(language_model, tmp_path, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        recurra.train(classification(language_model, **settings), rows(), out=tmp_path / "new", options=FEW)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"embedding_size": 9}, "Generation.embedding_size"),
+        ({"one_hot": True}, "Generation.one_hot"),
+        ({"tied": True}, "Generation.tied"),
+        ({"adaptive": True}, "Generation.adaptive"),
+    ],
+)
+def test_a_language_model_keeps_its_shape(language_model, files, settings, message):
+    with pytest.raises(SettingsError, match=message):
+        recurra.train(recurra.Generation(from_=str(language_model), **settings), files, options=FEW)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"text": None, "sequence": "text"}, "a language model reads text"),
+        ({"vectors": "glove.txt"}, "Classification.vectors"),
+        ({"front": "linear"}, "nothing fits between"),
+        ({"front": "convolution", "stride": 2}, "nothing fits between"),
+    ],
+)
+def test_settings_that_fit_no_language_model_are_refused(settings, message):
+    with pytest.raises(SettingsError, match=message):
+        classification("anywhere", **settings)
+
+
+def test_a_language_model_without_embeddings_is_refused(files, tmp_path):
+    settings = recurra.Generation(tokens=recurra.Tokens(unit="word"), encoder=ENCODER, one_hot=True)
+    recurra.train(settings, files, out=tmp_path / "one-hot", options=FEW)
+    with pytest.raises(SettingsError, match="reads one-hot vectors"):
+        recurra.train(classification(tmp_path / "one-hot"), rows(), options=FEW)
+    more = recurra.Generation(from_=tmp_path / "one-hot")
+    assert recurra.train(more, files, options=FEW).task.settings.one_hot
+
+
+def test_what_is_no_language_model_is_refused(language_model, tmp_path):
+    with pytest.raises(BundleError, match="there is none"):
+        recurra.train(classification(tmp_path / "absent"), rows(), options=FEW)
+    damaged = shutil.copytree(language_model, tmp_path / "damaged")
+    content = bytearray((damaged / "weights.safetensors").read_bytes())
+    content[-1] ^= 1
+    (damaged / "weights.safetensors").write_bytes(content)
+    with pytest.raises(BundleError, match="it has changed"):
+        recurra.train(classification(damaged), rows(), options=FEW)
+    plain = recurra.Classification(text="text", label="kind", encoder=recurra.Encoder(hidden_size=4), refit=False)
+    recurra.train(plain, rows(), out=tmp_path / "classifier", options=FEW)
+    with pytest.raises(SettingsError, match=r"a language model is needed .*, this model is for classification"):
+        recurra.train(classification(tmp_path / "classifier"), rows(), options=FEW)
+
+
+@pytest.mark.parametrize("name", ["rate_divisor", "unfreeze"])
+def test_options_of_transfer_are_refused_without_it(name):
+    plain = recurra.Classification(text="text", label="kind", refit=False)
+    with pytest.raises(SettingsError, match=rf"TrainingOptions.{name}.*starts afresh"):
+        recurra.train(plain, rows(), options=replace(FEW, **{name: 1.0}))
+
+
+def test_a_model_does_not_overwrite_what_it_starts_from(language_model):
+    with pytest.raises(SettingsError, match="another one than that of the model to start from"):
+        recurra.train(classification(language_model), rows(), out=language_model, overwrite=True, options=FEW)
+    assert recurra.load(language_model)
+
+
+@pytest.mark.filterwarnings("ignore:.*vocabulary.*")
+def test_the_run_says_what_it_started_from(language_model, tmp_path):
+    bundle = recurra.train(classification(language_model), rows(), out=tmp_path / "new", options=FEW)
+    manifest = json.loads((tmp_path / "new" / "bundle.json").read_text())
+    assert manifest["settings"]["settings"]["from_"] == str(language_model)
+    assert not bundle.task.settings.encoder.bidirectional
+
+
+def test_which_tasks_can_start_from_a_language_model():
+    can = {name for name, settings in TASKS.items() if hasattr(settings, "adopt")}
+    assert {"classification", "generation"} <= can
+    assert "forecasting" not in can
+    assert isinstance(recurra.Classification(text="text", label="kind"), Transfers)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat", "attention"])
+def test_what_began_with_a_language_model_is_fed_step_by_step_and_exported(language_model, pooling, tmp_path):
+    bundle = recurra.train(classification(language_model, pooling=pooling), rows(), options=FEW)
+    one = rows().head(1)
+    said = bundle.predict(one)
+    session = recurra.Session(bundle)
+    for word in one["text"][0].split():
+        answer = session.feed(word)
+    assert answer["label"] == said["kind"][0]
+    assert answer["probability"] == pytest.approx(said["probability"][0], abs=1e-5)
+    assert recurra.export(bundle, tmp_path / "model.onnx").verification.largest_difference < 1e-5
