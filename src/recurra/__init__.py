@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from recurra.exporting import export as export
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
+    from recurra.session import Session as Session
     from recurra.settings import Encoder as Encoder
     from recurra.settings import Sampling as Sampling
     from recurra.tasks.classification import Classification as Classification
@@ -38,6 +39,7 @@ _HOMES = {
     "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
+    "Session": "recurra.session",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "export": "recurra.exporting",
@@ -56,6 +58,7 @@ __all__ = [
     "RecurraError",
     "Repairs",
     "Sampling",
+    "Session",
     "Tokens",
     "TrainingOptions",
     "__version__",

@@ -58,6 +58,9 @@ class FittedClassification:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The task that :meth:`to_dict` made plain."""
         vocabulary, scale = values["vocabulary"], values["scale"]
+        D = len(values["features"])
+        if (vocabulary is None) == (scale is None) or (scale and [len(scale[k]) for k in ("mean", "spread")] != [D, D]):
+            raise DataError("scale", "there must be a vocabulary, or a mean and a spread for each feature, not both.")
         return cls(
             settings=from_dict(Classification, values["settings"]),
             answers=restore_answers(values["answers"]),

@@ -30,6 +30,7 @@ from recurra.tasks.classification.answers import (
 from recurra.tasks.classification.examples import Batch, Examples
 from recurra.tasks.classification.fitted import FittedClassification
 from recurra.tasks.classification.inputs import Scale
+from recurra.tasks.classification.live import LiveClassifier
 from recurra.tasks.classification.models import SequenceClassifier
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.reading import Source, read_samples
@@ -188,6 +189,10 @@ class ClassificationTask(FittedClassification):
         ``p(…)`` for each class; or ``labels``; or the target's name.
         """
         return self.tabulate(data, lambda samples: self.predict_samples(model, samples, answered=False).said)
+
+    def go_live(self, model: nn.ModuleList) -> LiveClassifier:
+        """Begin a stream of steps."""
+        return LiveClassifier(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""

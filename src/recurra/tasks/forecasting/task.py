@@ -25,6 +25,7 @@ from recurra.tasks.forecasting.embedding import Inputs
 from recurra.tasks.forecasting.fitted import FittedForecasting
 from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.heads import Head, build_head
+from recurra.tasks.forecasting.live import LiveForecaster
 from recurra.tasks.forecasting.models import AutoregressiveForecaster, DirectForecaster, SegmentForecaster
 from recurra.tasks.forecasting.origins import last_origins, training_origins
 from recurra.tasks.forecasting.scores import Scores, score
@@ -172,6 +173,10 @@ class ForecastingTask(FittedForecasting):
         Columns: the series (if there is more than one), the time, ``point``, and one column per quantile level.
         """
         return self.tabulate(data, partial(self.forecast, model))
+
+    def go_live(self, model: nn.ModuleList) -> LiveForecaster:
+        """Begin a stream of rows of one series."""
+        return LiveForecaster(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Source) -> Scores:
         """Score the model on all of ``data``: windows of H steps, one after the other."""
