@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import recurra
 from recurra import runtime
-from recurra.errors import BundleError, DataError, RecurraError, SettingsError
+from recurra.errors import BundleError, DataError, RecurraError, SettingsError, ShapeError
 
 FEW = recurra.TrainingOptions(steps=5)
 SMALL = recurra.Encoder(hidden_size=8)
@@ -134,6 +135,20 @@ def test_a_layer_refuses_what_is_no_number_and_what_is_not_there(bad, tmp_path):
         model.run(x, state=(np.full((1, 2, 4), bad), np.zeros((1, 2, 4))))
 
 
+def test_a_layer_says_which_shape_it_takes(tmp_path):
+    recurra.export(recurra.nn.LSTM(3, 4), tmp_path / "layer.onnx")
+    model, x = runtime.load(tmp_path / "layer.onnx"), np.zeros((5, 2, 3))
+    for wrong in (x[..., :2], x[0], np.zeros((5, 2, 3, 1))):
+        with pytest.raises(ShapeError, match=r"\[x\] must be \[T, B, 3\]"):
+            model.run(wrong)
+    with pytest.raises(ShapeError, match=r"\[lengths\] must be \[2\], got \[3\]"):
+        model.run(x, lengths=[5, 5, 5])
+    with pytest.raises(ShapeError, match=r"\[lengths\] must be 5 at most, got 6"):
+        model.run(x, lengths=[5, 6])
+    with pytest.raises(ShapeError, match=r"\[h\] must be \[1, 2, 4\]"):
+        model.run(x, state=[np.zeros((1, 3, 4))] * 2)
+
+
 def test_what_comes_next_is_the_same_in_one_reading_and_symbol_by_symbol(writer):
     _, model = writer
     _, state = model.begin()
@@ -182,6 +197,16 @@ def test_a_pair_that_does_not_belong_together_is_refused(forecaster, tmp_path):
     graph.write_bytes(bytes(content))
     with pytest.raises(BundleError, match="SHA-256 differs"):
         runtime.load(graph)
+
+
+def test_a_graph_that_is_none_is_refused_although_its_hash_is_right(forecaster, tmp_path):
+    _, path, _ = forecaster
+    (tmp_path / "model.onnx").write_bytes(b"no graph")
+    about = json.loads(path.with_suffix(".json").read_text())
+    about["onnx"]["sha256"] = hashlib.sha256(b"no graph").hexdigest()
+    (tmp_path / "model.json").write_text(json.dumps(about))
+    with pytest.raises(BundleError, match="must be a graph that ONNX Runtime can run"):
+        runtime.load(tmp_path / "model.onnx")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from recurra.errors import ShapeError
 from recurra.runtime.pair import Pair
 
 Floats = NDArray[np.float32]
@@ -21,7 +22,7 @@ class Layer:
         self._parts = {name: shape for name, shape in pair.inputs.items() if name not in ("x", "lengths")}
 
     def run(
-        self, x: Any, lengths: Sequence[int] | NDArray[np.int64] | None = None, state: Sequence[Floats] | None = None
+        self, x: Any, lengths: Sequence[int] | NDArray[np.int64] | None = None, state: Sequence[Any] | None = None
     ) -> tuple[Floats, tuple[Floats, ...]]:
         """The outputs and the final state, as the layer's own ``forward`` gives them, in arrays.
 
@@ -31,11 +32,14 @@ class Layer:
             state: its parts ``[L, B, ·]``, such as ``(h, c)``; None for zeros.
         """
         x = np.asarray(x, np.float32)
+        if x.ndim != 3:
+            raise ShapeError("x", f"must be [{', '.join(map(str, self._pair.inputs['x']))}], got {list(x.shape)}.")
         first = bool(self._pair.settings["batch_first"])
         batch, steps = x.shape[:2] if first else (x.shape[1], x.shape[0])
         if state is None:
-            state = [np.zeros((rows, batch, width), np.float32) for rows, _, width in self._parts.values()]
+            state = [np.zeros((rows, batch, width)) for rows, _, width in self._parts.values()]
+        before = [np.asarray(part, np.float32) for part in state]
         given = np.full(batch, steps) if lengths is None else np.asarray(lengths)
-        inputs = {"x": x, "lengths": given.astype(np.int64), **dict(zip(self._parts, state, strict=True))}
+        inputs = {"x": x, "lengths": given.astype(np.int64), **dict(zip(self._parts, before, strict=True))}
         answers = self._pair.run(inputs)
         return answers["y"], tuple(answers[f"next_{name}"] for name in self._parts)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.errors import BundleError, DataError, MissingExtraError
+from recurra.errors import BundleError, DataError, MissingExtraError, ShapeError
 
 try:
     import onnxruntime
@@ -44,10 +44,15 @@ class Pair:
         """All outputs by name.
 
         Raises:
+            ShapeError: an input has another shape than the graph takes, or than goes with the others.
             DataError: an input has no sequences or steps, a sequence has none, or a number is not finite.
         """
-        for name, array in inputs.items():
-            _check(name, array)
+        axes: dict[str, int] = {}
+        for name, shape in self.inputs.items():
+            _check_shape(name, inputs[name], shape, axes)
+            _check_numbers(name, inputs[name])
+        if "lengths" in inputs and inputs["lengths"].max() > (steps := axes.get("T", axes.get("C", 0))):
+            raise ShapeError("lengths", f"must be {steps} at most, got {inputs['lengths'].max()}. Check the padding.")
         outputs = [output.name for output in self.session.get_outputs()]
         answers = dict(zip(outputs, self.session.run(outputs, dict(inputs)), strict=True))
         for name, array in answers.items():
@@ -70,7 +75,11 @@ def read_pair(path: str | Path) -> Pair:
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != about["onnx"].get("sha256"):
         raise BundleError(str(path), "must be the file that was exported (its SHA-256 differs). Export it anew.")
-    return Pair(path, about, open_session(content))
+    try:
+        return Pair(path, about, open_session(content))
+    except Exception as error:  # ONNX Runtime has a kind of error for each cause, without a common one
+        reason = str(error).splitlines()[0]
+        raise BundleError(str(path), f"must be a graph that ONNX Runtime can run: {reason}. Export it anew.") from None
 
 
 def open_session(graph: bytes) -> onnxruntime.InferenceSession:
@@ -81,7 +90,18 @@ def open_session(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def _check(name: str, array: Array) -> None:
+def _check_shape(name: str, array: Array, shape: list[Any], axes: dict[str, int]) -> None:
+    """Compare with the shape that the graph takes; ``axes`` are those of any length that are known by now."""
+    expected = [axes.get(axis, axis) for axis in shape]
+    fits = len(expected) == array.ndim and all(
+        isinstance(wanted, str) or wanted == came for wanted, came in zip(expected, array.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(name, f"must be [{', '.join(map(str, expected))}], got {list(array.shape)}. Change it.")
+    axes |= {axis: came for axis, came in zip(shape, array.shape, strict=True) if isinstance(axis, str)}
+
+
+def _check_numbers(name: str, array: Array) -> None:
     if not array.size:
         raise DataError(name, f"there must be something to read, the shape is {list(array.shape)}. Give more data.")
     if name == "lengths" and array.min() < 1:

@@ -46,6 +46,7 @@ class ForecastingTask(FittedForecasting):
     """How series are read, cut, forecast and scored.
 
     >>> from recurra import Forecasting
+    >>> from recurra.data.tables import read_table
     >>> data = {"day": list(range(40)), "x": [float(i % 7) for i in range(40)]}
     >>> task, series = ForecastingTask.learn(Forecasting(time="day", target="x", horizon=3), read_table(data))
     >>> str(task.frequency), task.context
