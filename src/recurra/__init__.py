@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
     from recurra.tasks.generation import Generation as Generation
+    from recurra.tasks.tagging import Tagging as Tagging
     from recurra.training.options import TrainingOptions as TrainingOptions
 
     __version__: str
@@ -37,6 +38,7 @@ _HOMES = {
     "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
+    "Tagging": "recurra.tasks.tagging",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
@@ -54,6 +56,7 @@ __all__ = [
     "RecurraError",
     "Repairs",
     "Sampling",
+    "Tagging",
     "Tokens",
     "TrainingOptions",
     "__version__",
