@@ -42,7 +42,7 @@ def read_sentences(source: Any, roles: Roles, tagged: bool = True) -> Sentences:
         return source
     if isinstance(source, (str, Path)):
         return _read_file(Path(source), roles, tagged)
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in _rows_of(source, roles))
+    text = "".join(map(_line_of, _rows_of(source, roles)))
     read = read_token_lists(text, MEMORY, roles, tagged, "sentence")
     return replace(read, sha256=hashlib.sha256(text.encode()).hexdigest(), rows=text)
 
@@ -81,6 +81,13 @@ def _text_of(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
             f"{name}, line {line}", "a line must end with a line feed, a lone carriage return came. Repair the line."
         )
     return text, tuple(notices)
+
+
+def _line_of(row: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(row), ensure_ascii=False) + "\n"
+    except (TypeError, ValueError) as error:
+        raise DataError(MEMORY, f"sentences must be lists of texts: {error}. Convert what is in them.") from None
 
 
 def _rows_of(source: Any, roles: Roles) -> Iterable[Mapping[str, Any]]:

@@ -87,9 +87,9 @@ class _Reader:
 
     def texts(self, row: Mapping[str, Any], key: str, number: int) -> tuple[str, ...]:
         values = self.list_of(row, key, number)
-        bad = next((one for one in values if not isinstance(one, str) or not one.strip()), None)
-        if bad is not None:
-            raise self.error(number, f"{key!r} must hold texts that are not empty, got {bad!r}. Repair the line.")
+        bad = [one for one in values if not isinstance(one, str) or not one.strip()]
+        if bad:
+            raise self.error(number, f"{key!r} must hold texts that are not empty, got {bad[0]!r}. Repair the line.")
         return tuple(values)
 
     def list_of(self, row: Mapping[str, Any], key: str, number: int) -> list[Any]:
