@@ -73,5 +73,5 @@ def remarks(scores: Scores) -> list[str]:
             f"{percent_text(scores.model['unknown_accuracy'])} are right."
         )
     if scores.strange:
-        said.append(f"{count_of(scores.strange, 'token')} have a tag that was never learned, and count as wrong.")
+        said.append(f"{count_of(scores.strange, 'token')} with a tag that was never learned: each counts as wrong.")
     return said
