@@ -13,6 +13,7 @@ import torch
 import recurra
 from recurra.errors import BundleError, DataError, SettingsError
 from recurra.nn.crf import path_score
+from recurra.tasks.tagging.schemes import breaks
 from recurra.tasks.tagging.split import divide
 from recurra.tasks.tagging.task import TaggingTask
 from recurra.training.loop import Interrupted
