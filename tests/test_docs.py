@@ -38,5 +38,9 @@ def test_the_page_on_layers_runs():
     assert names["y"].shape == (1, 32)
 
 
+def test_the_page_on_tagging_runs():
+    assert run("how-to/tag.md")["tags"].columns == ["sentence", "token", "tag", "probability"]
+
+
 def test_the_page_on_classification_runs():
     assert run("how-to/classify.md")["answer"].columns == ["message", "kind", "probability", "p(ham)", "p(spam)"]

@@ -14,6 +14,7 @@ NAMES = {
     "Reading",
     "RecurraError",
     "Sampling",
+    "Tagging",
     "Repairs",
     "Tokens",
     "TrainingOptions",

@@ -12,6 +12,7 @@ from recurra.nn.stack import build_encoder
 from recurra.settings import Encoder
 
 _WIDTH = 3  # characters that the convolution sees
+_SPREAD = 1.0  # of a letter's first numbers: there are few letters, and all of them come often
 _LEFT_OUT = 0.01  # of the characters, so that the unknown one is learned, too
 
 
@@ -30,7 +31,7 @@ class CharacterEncoder(nn.Module):
         """``size`` is that of a word's vector, even for the LSTM, which has half of it in each direction."""
         super().__init__()
         self.size = size
-        self.embedding = SymbolEmbedding(symbols, embedding_size, symbol_dropout=_LEFT_OUT)
+        self.embedding = SymbolEmbedding(symbols, embedding_size, symbol_dropout=_LEFT_OUT, spread=_SPREAD)
         self.recurrent, self.convolution = None, None
         if kind == "lstm":
             self.recurrent = build_encoder(Encoder(hidden_size=size // 2, bidirectional=True), embedding_size)

@@ -47,7 +47,8 @@ class Tagger(nn.Module):
         if settings.characters != "none":
             self.letters = CharacterEncoder(settings.characters, characters, _LETTERS, settings.character_size)
         self.mark = nn.Embedding(2, _MARK) if marked else None
-        width = size + (self.letters.size if self.letters else 0) + (_MARK if marked else 0)
+        width = size + (self.letters.size if self.letters else 0)
+        width = 2 * width + _MARK if marked else width
         self.embedding_dropout = settings.embedding_dropout
         self.encoder = build_encoder(settings.encoder, width)
         self.dropout = nn.Dropout(settings.encoder.dropout)
@@ -67,5 +68,9 @@ class Tagger(nn.Module):
             of_forms = self.letters(batch.characters, batch.character_lengths)  # [U, ·]
             parts.append(nn.functional.embedding(batch.forms, of_forms))
         if self.mark is not None:
-            parts.append(self.mark(batch.marks))
+            words = torch.cat(parts, dim=-1)
+            marks = batch.marks.to(words.dtype)
+            shares = marks / marks.sum(dim=1, keepdim=True).clamp(min=1)
+            of_marked = torch.einsum("bt,bte->be", shares, words)  # each word sees what the question is about
+            parts = [words, of_marked[:, None].expand_as(words), self.mark(batch.marks)]
         return locked_dropout(torch.cat(parts, dim=-1), self.embedding_dropout if self.training else 0.0)

@@ -56,7 +56,7 @@ def verdict(scores: Scores) -> str:
         other = f"the {RIVAL} has {number_text(naive)}"
     if model <= naive:
         return f"The model LOSES to the {RIVAL}. {what}; {other}. Give it more sentences, or more steps."
-    return f"{what}; {other}: {percent_text((model - naive) / (1 - naive))} of what that misses is won."
+    return f"{what}; {other}: {percent_text((model - naive) / (1 - naive))} of the way from there to perfect."
 
 
 def tone(scores: Scores) -> Literal["good", "bad", "neutral"]:

@@ -1,0 +1,111 @@
+"""Tagging of three public datasets, beside ``torch.nn.LSTM`` of the same size in a hand-written loop.
+
+    python benchmarks/tagging/run.py ewt               # the test, once
+    python benchmarks/tagging/run.py ewt --validate    # for choosing: the development file
+
+The task's own defaults are used, but for what ``SETTINGS`` says. Both sides learn from the training file alone, for the
+same number of steps, with the same batches of the same words and letters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from record import data_file, keep
+from torch_side import train_and_tag
+
+import recurra
+from recurra.metrics.spans import all_spans
+from recurra.tasks.tagging.scores import Scores, score
+from recurra.training.progress import progress_on
+
+FILES = {
+    "ewt": ("ud_english_ewt/en_ewt-ud-train.conllu.gz", "en_ewt-ud-dev.conllu.gz", "en_ewt-ud-test.conllu.gz"),
+    "propbank": ("propbank_ewt_srl/train.jsonl.gz", "dev.jsonl.gz", "test.jsonl.gz"),
+    "wnut17": ("wnut17/wnut17train.conll", "emerging.dev.conll", "emerging.test.annotated"),
+}
+"""To learn from, to choose by, for the final score; the last two lie beside the first."""
+SETTINGS: dict[str, dict[str, Any]] = {
+    "ewt": {},
+    "propbank": {"token_column": "words", "marker_column": "preds"},
+    "wnut17": {},
+}
+TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {}, "wnut17": {}}
+GIVEN = "V"
+"""The label of the predicate itself, which is given with the question."""
+
+
+def main() -> None:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    learn, dev, test = FILES[arguments.data]
+    scored = data_file(f"{learn.split('/')[0]}/{dev if arguments.validate else test}")
+    settings = recurra.Tagging(validation=0.0, test=0.0, members=arguments.members, **SETTINGS[arguments.data])
+    steps = {} if arguments.steps is None else {"steps": arguments.steps}
+    training = {**TRAINING[arguments.data], **steps, "threads": arguments.threads, "seed": arguments.seed}
+    begin = time.perf_counter()
+    bundle = recurra.train(
+        settings, data_file(learn), options=recurra.TrainingOptions(**training), progress=progress_on()
+    )
+    seconds = time.perf_counter() - begin
+    scores = bundle.evaluate(scored)
+    result = {
+        "data": arguments.data,
+        "file": scored.name,
+        "sentences": scores.sentences,
+        "tokens": scores.tokens,
+        "recurra": {**_figures(scores), "seconds_to_train": seconds},
+        "commonest tag of each word": dict(scores.naive),
+        "settings": {**SETTINGS[arguments.data], "members": arguments.members},
+        "training": bundle.provenance["training"],
+    }
+    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
+    keep(name, result)  # also if the other side is not waited for
+    if not arguments.alone:
+        keep(name, result | {"torch": _beside(bundle, settings.read(data_file(learn)), settings.read(scored))})
+
+
+def _beside(bundle: recurra.Bundle, learn: Any, scored: Any) -> dict[str, float]:
+    """The plain model's scores; it answers with the likeliest tag of each word."""
+    task, training = bundle.task, bundle.provenance["training"]
+    one = replace(task, settings=replace(task.settings, members=1))
+    examples = [one.encode(learn), one.encode(scored, answered=False)]
+    codes, seconds = train_and_tag(one, *examples, training["steps"], training["batch_size"], training["seed"])
+    predictions = bundle.task.predict_sentences(bundle.model, scored)
+    tags = _by_sentence([task.classes.names[code] for code in codes], scored.tokens)
+    theirs = score(replace(predictions, tags=tags), task.scheme, task.classes.names)
+    return {**_figures(theirs), "seconds_to_train": seconds}
+
+
+def _figures(scores: Scores) -> dict[str, float]:
+    """The metrics, and the F1 of spans without those that are given with the question."""
+    asked = [one for one in scores.classes if one.name != GIVEN]
+    if scores.scheme is None or len(asked) == len(scores.classes):
+        return dict(scores.model)
+    return {**scores.model, "span_f1 without V": all_spans(asked).f1}
+
+
+def _by_sentence(tags: Sequence[str], sentences: Sequence[Sequence[str]]) -> list[tuple[str, ...]]:
+    rest = iter(tags)
+    return [tuple(next(rest) for _ in tokens) for tokens in sentences]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=FILES)
+    parser.add_argument("--validate", action="store_true")
+    parser.add_argument("--members", type=int, default=1)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--alone", action="store_true", help="without torch's side")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
