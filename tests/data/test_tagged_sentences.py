@@ -76,6 +76,11 @@ def test_columns_have_comments_documents_and_a_token_that_is_a_hash(tmp_path):
     assert read_sentences(write(tmp_path, "a.conll", COLUMNS), Roles(tag="2")).tags[1] == ("DT",)
 
 
+def test_a_document_line_may_have_columns_of_its_own(tmp_path):
+    read = read_sentences(write(tmp_path, "a.conll", "-DOCSTART-\n\na\tX\n"), Roles())
+    assert (read.tokens, read.tags) == ([("a",)], [("X",)])
+
+
 def test_columns_between_tabs_may_hold_spaces(tmp_path):
     read = read_sentences(write(tmp_path, "a.bio", "New York\tB-LOC\n\t\n.\tO\n"), Roles())
     assert read.tokens == [("New York",), (".",)]  # a line of a tab only ends a sentence
@@ -115,6 +120,11 @@ def test_without_need_tags_may_be_missing(tmp_path):
     assert read_sentences([{"tokens": ["a"]}], Roles(), tagged=False).tags is None
 
 
+def test_a_tag_column_is_not_looked_for_where_tags_are_not_needed(tmp_path):
+    path = write(tmp_path, "a.txt", "1 a\n2 b\n")
+    assert read_sentences(path, Roles(token="2", tag="4"), tagged=False).tokens == [("a", "b")]
+
+
 def test_windows_files_are_read_and_said(tmp_path):
     content = b"\xef\xbb\xbf" + b"a X\r\n\r\nb Y\r\n"
     read = read_sentences(write(tmp_path, "a.conll", content), Roles())
@@ -135,6 +145,7 @@ FAULTS = {
     "empty token": ("a.conll", b"a\tX\n\tX\n", "line 2", "token must come in column 1"),
     "unequal": ("a.conll", b"a X\nb X Y\n", "line 2", "3 came"),
     "one column": ("a.conll", b"a\nb\n", "line 1", "columns of their own"),
+    "numbered": ("a.iob2", b"1\tthe\tO\n2\tcat\tB-X\n\n1\ta\tO\n", "", "--token-column 2"),
     "comments only": ("a.conllu", b"# a\n# b\n", "", "none came"),
     "columns": ("a.conllu", b"1\ta\ta\tX\n", "line 1", "10 columns"),
     "numbering": ("a.conllu", CONLLU.replace("\n3\t", "\n4\t").encode(), "line 6", "'4' came for 3"),

@@ -8,6 +8,7 @@ from recurra.data.token_roles import UNMARKED, Roles, column_number
 from recurra.errors import DataError
 
 _DOCUMENT = "-DOCSTART-"
+_NO_TOKENS = ("#", _DOCUMENT)
 
 
 def read_columns(text: str, source: str, roles: Roles, tagged: bool) -> Sentences:
@@ -23,6 +24,11 @@ def read_columns(text: str, source: str, roles: Roles, tagged: bool) -> Sentence
     reader = _Reader(text.split("\n"), source, roles, tagged)
     for number, line in enumerate(reader.lines, start=1):
         reader.take(line, number)
+    if roles.token is None and reader.numbers_first:
+        raise DataError(
+            source,
+            "tokens are looked for in column 1, which numbers them. Name their column, such as --token-column 2.",
+        )
     return reader.draft.finish(source, tagged, reader.mark is not None, reader.notices)
 
 
@@ -30,11 +36,11 @@ class _Reader:
     def __init__(self, lines: list[str], source: str, roles: Roles, tagged: bool) -> None:
         self.lines, self.source, self.tagged, self.draft = lines, source, tagged, Draft()
         self.documents = 0
-        self.first = next((n for n, line in enumerate(lines) if line.strip() and line[0] != "#"), 0)
+        self.first = next((n for n, line in enumerate(lines) if line.strip() and not line.startswith(_NO_TOKENS)), 0)
         self.delimiter = "\t" if "\t" in lines[self.first] else None
         self.width = len(lines[self.first].split(self.delimiter))
         self.token = self.column(roles.token or "1")
-        self.tag = self.column(roles.tag or str(self.width))
+        self.tag = self.column(roles.tag or str(self.width)) if tagged else self.token
         self.mark = None if roles.mark is None else self.column(roles.mark)
         if tagged and self.tag == self.token:
             raise self.error(
@@ -50,6 +56,9 @@ class _Reader:
         if not line.strip():
             return self.draft.end()
         fields = line.split(self.delimiter)
+        if fields[0] == _DOCUMENT:
+            self.documents += 1
+            return self.draft.end()
         if line.startswith("#") and len(fields) != self.width and not self.draft.open:
             return None
         if len(fields) != self.width:
@@ -58,9 +67,6 @@ class _Reader:
                 f"every line must have {self.width} columns as line {self.first + 1} has, {len(fields)} came. "
                 "A token may lack its tag, or an empty line be missing. Repair the line.",
             )
-        if fields[self.token] == _DOCUMENT:
-            self.documents += 1
-            return self.draft.end()
         return self.take_token(fields, number)
 
     def take_token(self, fields: list[str], number: int) -> None:
@@ -72,6 +78,13 @@ class _Reader:
                 number, f"every token must have a tag, {token!r} has none in column {self.tag + 1}. Tag it."
             )
         self.draft.add(token, tag, self.mark is not None and fields[self.mark] not in UNMARKED, number)
+
+    @property
+    def numbers_first(self) -> bool:
+        """Whether the tokens of every sentence are 1, 2, 3 and so on."""
+        columns = [[token for token, _, _ in row] for row in self.draft.rows]
+        numbers = (list(map(str, range(1, len(column) + 1))) for column in columns)
+        return max(map(len, columns), default=0) > 1 and all(map(list.__eq__, columns, numbers))
 
     @property
     def notices(self) -> tuple[str, ...]:
