@@ -1,26 +1,31 @@
 """Tagging of three public datasets, beside ``torch.nn.LSTM`` of the same size in a hand-written loop.
 
     python benchmarks/tagging/run.py ewt               # the test, once
+    python benchmarks/tagging/run.py ewt --torch       # then the other side, with the steps of that run
     python benchmarks/tagging/run.py ewt --validate    # for choosing: the development file
 
 The task's own defaults are used, but for what ``SETTINGS`` says. Both sides learn from the training file alone, for the
-same number of steps, with the same batches of the same words and letters.
+same number of steps, in batches of the same size of the same words and letters.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from record import data_file, keep
 from torch_side import train_and_tag
 
 import recurra
 from recurra.metrics.spans import all_spans
+from recurra.settings import to_dict
+from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.scores import Scores, score
 from recurra.training.progress import progress_on
 
@@ -35,7 +40,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "propbank": {"token_column": "words", "marker_column": "preds"},
     "wnut17": {},
 }
-TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {}, "wnut17": {}}
+TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {"steps": 8000}, "wnut17": {}}
+RESULTS = Path(__file__).parent / "results"
+KEPT = ("file", "sentences", "tokens", "settings", "training", "commonest tag of each word", "recurra")
 GIVEN = "V"
 """The label of the predicate itself, which is given with the question."""
 
@@ -43,43 +50,47 @@ GIVEN = "V"
 def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
+    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
     learn, dev, test = FILES[arguments.data]
     scored = data_file(f"{learn.split('/')[0]}/{dev if arguments.validate else test}")
     settings = recurra.Tagging(validation=0.0, test=0.0, members=arguments.members, **SETTINGS[arguments.data])
-    steps = {} if arguments.steps is None else {"steps": arguments.steps}
-    training = {**TRAINING[arguments.data], **steps, "threads": arguments.threads, "seed": arguments.seed}
+    if arguments.torch:
+        result = json.loads((RESULTS / f"{name}.json").read_text())
+        theirs = _torch(settings, data_file(learn), scored, result["training"])
+        keep(name, {key: result[key] for key in KEPT} | {"torch": theirs})
+    else:
+        steps = {} if arguments.steps is None else {"steps": arguments.steps}
+        training = {**TRAINING[arguments.data], **steps, "threads": arguments.threads, "seed": arguments.seed}
+        keep(name, _recurra(settings, data_file(learn), scored, recurra.TrainingOptions(**training)))
+
+
+def _recurra(settings: recurra.Tagging, learn: Path, scored: Path, options: recurra.TrainingOptions) -> dict[str, Any]:
     begin = time.perf_counter()
-    bundle = recurra.train(
-        settings, data_file(learn), options=recurra.TrainingOptions(**training), progress=progress_on()
-    )
+    bundle = recurra.train(settings, learn, options=options, progress=progress_on())
     seconds = time.perf_counter() - begin
     scores = bundle.evaluate(scored)
-    result = {
-        "data": arguments.data,
+    return {
         "file": scored.name,
         "sentences": scores.sentences,
         "tokens": scores.tokens,
-        "recurra": {**_figures(scores), "seconds_to_train": seconds},
-        "commonest tag of each word": dict(scores.naive),
-        "settings": {**SETTINGS[arguments.data], "members": arguments.members},
+        "settings": to_dict(settings),
         "training": bundle.provenance["training"],
+        "commonest tag of each word": dict(scores.naive),
+        "recurra": {**_figures(scores), "seconds_to_train": seconds},
     }
-    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
-    keep(name, result)  # also if the other side is not waited for
-    if not arguments.alone:
-        keep(name, result | {"torch": _beside(bundle, settings.read(data_file(learn)), settings.read(scored))})
 
 
-def _beside(bundle: recurra.Bundle, learn: Any, scored: Any) -> dict[str, float]:
+def _torch(settings: recurra.Tagging, learn: Path, scored: Path, training: dict[str, Any]) -> dict[str, float]:
     """The plain model's scores; it answers with the likeliest tag of each word."""
-    task, training = bundle.task, bundle.provenance["training"]
-    one = replace(task, settings=replace(task.settings, members=1))
-    examples = [one.encode(learn), one.encode(scored, answered=False)]
-    codes, seconds = train_and_tag(one, *examples, training["steps"], training["batch_size"], training["seed"])
-    predictions = bundle.task.predict_sentences(bundle.model, scored)
-    tags = _by_sentence([task.classes.names[code] for code in codes], scored.tokens)
-    theirs = score(replace(predictions, tags=tags), task.scheme, task.classes.names)
-    return {**_figures(theirs), "seconds_to_train": seconds}
+    task, divided = settings.learn(settings.read(learn))
+    sentences = settings.read(scored)
+    examples = task.encode(sentences, answered=False)
+    codes, seconds = train_and_tag(
+        task, task.encode(divided.sentences), examples, training["steps"], training["batch_size"], training["seed"]
+    )
+    tags = _by_sentence([task.classes.names[code] for code in codes], sentences.tokens)
+    said = Predictions(sentences, tags, np.ones(len(codes)), tags, examples.unknown)
+    return {**_figures(score(said, task.scheme, task.classes.names)), "seconds_to_train": seconds}
 
 
 def _figures(scores: Scores) -> dict[str, float]:
@@ -101,7 +112,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--steps", type=int)
-    parser.add_argument("--alone", action="store_true", help="without torch's side")
+    parser.add_argument("--torch", action="store_true", help="torch's side, beside a result that is there")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -59,7 +59,7 @@ class Tagging:
         int | None, Field(ge=1, description="numbers per word; default: 100, or the vectors'")
     ] = None
     embedding_dropout: Annotated[Probability, Field(description="share of a word's features left out")] = 0.3
-    word_dropout: Annotated[Probability, Field(description="share of words made unknown in training")] = 0.1
+    word_dropout: Annotated[Probability, Field(description="share of words made unknown in training")] = 0.25
     vectors: Annotated[
         str | None, Field(description="file of word vectors to start from (GloVe or fastText text format)")
     ] = None
@@ -70,7 +70,9 @@ class Tagging:
     refit: Annotated[
         bool | None, Field(description="train once more on all sentences after the score; default: if they are few")
     ] = None
-    encoder: Encoder = Field(default_factory=lambda: Encoder(bidirectional=True, dropout=0.5))
+    encoder: Encoder = Field(
+        default_factory=lambda: Encoder(hidden_size=200, layers=2, bidirectional=True, dropout=0.5)
+    )
 
     @property
     def roles(self) -> Roles:
