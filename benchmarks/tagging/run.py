@@ -89,7 +89,7 @@ def _torch(settings: recurra.Tagging, learn: Path, scored: Path, training: dict[
         task, task.encode(divided.sentences), examples, training["steps"], training["batch_size"], training["seed"]
     )
     tags = _by_sentence([task.classes.names[code] for code in codes], sentences.tokens)
-    said = Predictions(sentences, tags, np.ones(len(codes)), tags, examples.unknown)
+    said = Predictions(sentences, tags, np.ones(len(codes), np.float32), tags, examples.unknown)
     return {**_figures(score(said, task.scheme, task.classes.names)), "seconds_to_train": seconds}
 
 

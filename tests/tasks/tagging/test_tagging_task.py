@@ -24,7 +24,8 @@ SMALL = recurra.Encoder(hidden_size=12, bidirectional=True)
 
 
 def tagging(**settings) -> recurra.Tagging:
-    small = {"encoder": SMALL, "embedding_size": 12, "character_size": 8, "refit": False, "embedding_dropout": 0.0}
+    small = {"encoder": SMALL, "embedding_size": 12, "character_size": 8, "refit": False}
+    small |= {"embedding_dropout": 0.0, "word_dropout": 0.1}
     return recurra.Tagging(**{**small, **settings})
 
 
@@ -58,10 +59,10 @@ def kinds(count: int = 120) -> list[dict]:
 
 @pytest.mark.parametrize("head", ["linear", "crf"])
 def test_spans_are_learned_and_always_legal(head):
-    bundle = recurra.train(tagging(head=head), rows(), options=replace(FEW, steps=120))
+    bundle = recurra.train(tagging(head=head), rows(240), options=replace(FEW, steps=160))
     assert bundle.scores["scheme"] == "BIO"
     assert bundle.scores["model"]["span_f1"] > 0.9 > bundle.scores["naive"]["span_f1"]
-    said = bundle.predict([["Mr", "Xan", "Zob", "said"], ["in", "Aill"], ["Mr"]])
+    said = bundle.predict([["Mr", "Ban", "Cob", "said"], ["in", "Dill"], ["Mr"]])
     assert said.columns == ["sentence", "token", "tag", "probability"]
     assert said["sentence"].to_list() == [1, 1, 1, 1, 2, 2, 3]
     assert said["tag"].to_list() == ["O", "B-PER", "I-PER", "O", "O", "B-LOC", "O"]
@@ -117,7 +118,7 @@ def test_members_are_averaged():
         top = path_score(scores, batch.lengths, best, between)
         for _ in range(200):  # no other tags are better
             other = torch.where(torch.rand(best.shape) < 0.3, torch.randint(len(task.classes), best.shape), best)
-            assert (path_score(scores, batch.lengths, other, between) <= top + 1e-9).all()
+            assert (path_score(scores, batch.lengths, other, between) <= top + 1e-4).all()
 
 
 def test_words_start_from_vectors(tmp_path):

@@ -21,7 +21,7 @@ class Predictions:
     sentences: Sentences
     tags: Sequence[tuple[str, ...]]
     """[N] the tags that were said."""
-    probability: NDArray[np.float64]
+    probability: NDArray[np.float32]
     """[S] of the tag that was said."""
     naive: Sequence[tuple[str, ...]]
     """[N] the commonest tag of each word."""

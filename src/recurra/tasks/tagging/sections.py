@@ -60,7 +60,7 @@ def _scores(scores: Scores) -> Section:
 
 
 def _hardest(said: Predictions) -> Section:
-    """The sentences with the most mistakes, those of the most certain mistakes first."""
+    """The sentences with the most mistakes."""
     assert said.sentences.tags is not None
     wrong = np.array(
         [
@@ -76,15 +76,19 @@ def _hardest(said: Predictions) -> Section:
         "Those with the most mistakes. A wrong tag stands behind its word: what the model says, then what is true. "
         "Tags that are wrong in the data are often found here."
     )
+    text += "" if said.sentences.marks is None else " Marked words are blue."
     return Section("Hardest sentences", text, passages=passages)
 
 
 def _passage(said: Predictions, number: int) -> Passage:
     assert said.sentences.tags is not None
+    tokens = said.sentences.tokens[number]
+    marks = (False,) * len(tokens) if said.sentences.marks is None else said.sentences.marks[number]
     pieces = []
-    rows = zip(said.sentences.tokens[number], said.sentences.tags[number], said.tags[number], strict=True)
-    for token, true, given in list(rows)[:_LONGEST]:
-        pieces.append((f"{token} ", 0.0) if true == given else (f"{token} [{given}, not {true}] ", -1.0))
+    rows = zip(tokens, said.sentences.tags[number], said.tags[number], marks, strict=True)
+    for token, true, given, mark in list(rows)[:_LONGEST]:
+        right = (f"{token} ", float(mark))
+        pieces.append(right if true == given else (f"{token} [{given}, not {true}] ", -1.0))
     return Passage(said.sentences.names[number], tuple(pieces))
 
 

@@ -23,7 +23,7 @@ from recurra.nn.crf import Transitions
 from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
 from recurra.tasks.tagging.baselines import Commonest
-from recurra.tasks.tagging.decoding import decode
+from recurra.tasks.tagging.decoding import best_tags, decode
 from recurra.tasks.tagging.examples import Batch, Examples, count_words
 from recurra.tasks.tagging.models import Tagger
 from recurra.tasks.tagging.predictions import Predictions
@@ -214,7 +214,7 @@ class TaggingTask:
         actual = sentences.tags
 
         def validate(model: nn.Module) -> float:
-            tags, _ = self._say([model], examples)
+            tags = self._by_sentence(best_tags(model, examples, self.legal), examples)
             return 1.0 - selection_score(actual, tags, self.scheme)
 
         return validate
@@ -259,13 +259,10 @@ class TaggingTask:
     def predict_sentences(self, model: nn.ModuleList, sentences: Sentences) -> Predictions:
         """What the members say together of each sentence."""
         examples = self.encode(sentences, answered=False)
-        tags, probability = self._say(model, examples)
+        codes, probability = decode(list(model), examples, self.legal)
+        tags = self._by_sentence(codes, examples)
         naive = self._by_sentence(self.commonest.predict(examples), examples)
         return Predictions(sentences, tags, probability, naive, examples.unknown)
-
-    def _say(self, members: Any, examples: Examples) -> tuple[list[tuple[str, ...]], Any]:
-        codes, probability = decode(list(members), examples, self.legal)
-        return self._by_sentence(codes, examples), probability
 
     def _by_sentence(self, codes: Any, examples: Examples) -> list[tuple[str, ...]]:
         """The tags of each sentence, of their numbers [S]."""
