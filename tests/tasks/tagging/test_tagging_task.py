@@ -230,6 +230,7 @@ def test_one_sentence_is_learned_if_nothing_is_held_out():
         {"scheme": "BILBO"},
         {"tags": ["X", "X"]},
         {"commonest": [[0], [0]]},
+        {"tags": ["X"]},
     ],
 )
 def test_a_task_that_cannot_be_is_refused(change):

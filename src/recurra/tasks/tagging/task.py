@@ -115,8 +115,9 @@ class TaggingTask:
         commonest = Commonest(tuple(tuple(int(tag) for tag in row) for row in values["commonest"]))
         if not isinstance(words, Words) or len(set(tags)) < len(tags) or scheme not in (None, *SCHEMES):
             raise DataError("task", "words, tags and scheme must be those of a tagger. Get a new copy.")
-        if [len(row) for row in commonest.tags] != [len(words)] * 2:
-            raise DataError("commonest", "there must be a tag for each word. Get a new copy.")
+        numbers = {tag for row in commonest.tags for tag in row}
+        if [len(row) for row in commonest.tags] != [len(words)] * 2 or not numbers <= set(range(len(tags))):
+            raise DataError("commonest", "there must be one of the tags for each word. Get a new copy.")
         return cls(
             settings=from_dict(Tagging, values["settings"]),
             classes=Classes(tags),
