@@ -160,6 +160,7 @@ FAULTS = {
     "number": ("a.jsonl", b'{"tokens": ["a", 1], "tags": ["X", "X"]}\n', "line 1", "got 1"),
     "null tag": ("a.jsonl", b'{"tokens": ["a"], "tags": [null]}\n', "line 1", "got None"),
     "no tokens": ("a.jsonl", b'{"tokens": [], "tags": []}\n', "", "none came"),
+    "table": ("a.csv", b"token,tag\na,X\n", "", "a table (.csv) came"),
     "cut gzip": ("a.conll.gz", gzip.compress(b"a X\n" * 99)[:-9], "", "whole gzip data"),
 }
 
@@ -200,7 +201,9 @@ def test_flags_must_be_one_for_each_token():
         read_sentences([{"tokens": ["a", "b"], "tags": ["X", "Y"], "m": [1]}], Roles(mark="m"))
 
 
-@pytest.mark.parametrize("data", [7, "no-such-file.conll", {"tokens": ["a"]}, [], ["a b"], [{"tokens": {1}}], None])
+@pytest.mark.parametrize(
+    "data", [7, "no-such-file.conll", {"tokens": ["a"]}, [], ["a b"], [{"tokens": {1}}], [["\ud800"]], None]
+)
 def test_other_things_are_no_sentences(data):
     with pytest.raises(DataError):
         read_sentences(data, Roles())

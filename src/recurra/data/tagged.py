@@ -21,6 +21,7 @@ from recurra.data.token_roles import Roles
 from recurra.errors import DataError
 
 MEMORY = "list"
+_TABLES = (".csv", ".parquet")
 _MARK = b"\xef\xbb\xbf"  # of the byte order
 
 
@@ -48,11 +49,16 @@ def read_sentences(source: Any, roles: Roles, tagged: bool = True) -> Sentences:
 
 
 def _read_file(path: Path, roles: Roles, tagged: bool) -> Sentences:
-    name = str(path)
-    stored = bytes_of(path)
-    zipped = path.suffix.lower() == ".gz"
-    text, notices = _text_of(unzip(stored, name) if zipped else stored, name)
+    name, zipped = str(path), path.suffix.lower() == ".gz"
     suffix = Path(path.stem if zipped else path.name).suffix.lower()
+    if suffix in _TABLES:
+        raise DataError(
+            name,
+            f"sentences are read from CoNLL-U, CoNLL columns or JSON lines, a table ({suffix}) came. Write a line "
+            '{"tokens": [...], "tags": [...]} for each sentence to a .jsonl file.',
+        )
+    stored = bytes_of(path)
+    text, notices = _text_of(unzip(stored, name) if zipped else stored, name)
     if suffix in JSON_LINES:
         read = read_token_lists(text, name, roles, tagged)
     elif suffix == ".conllu" or is_conllu(text):
@@ -85,7 +91,7 @@ def _text_of(data: bytes, name: str) -> tuple[str, tuple[str, ...]]:
 
 def _line_of(row: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(dict(row), ensure_ascii=False) + "\n"
+        return json.dumps(dict(row)) + "\n"
     except (TypeError, ValueError) as error:
         raise DataError(MEMORY, f"sentences must be lists of texts: {error}. Convert what is in them.") from None
 

@@ -54,14 +54,17 @@ def verdict(scores: Scores) -> str:
     else:
         what = f"The model's F1 of whole spans is {number_text(model)} on {on}"
         other = f"the {RIVAL} has {number_text(naive)}"
-    if model <= naive:
+    if model == naive:
+        return f"The model is no better than the {RIVAL}. {what}; {other}."
+    if model < naive:
         return f"The model LOSES to the {RIVAL}. {what}; {other}. Give it more sentences, or more steps."
     return f"{what}; {other}: {percent_text((model - naive) / (1 - naive))} of the way from there to perfect."
 
 
 def tone(scores: Scores) -> Literal["good", "bad", "neutral"]:
     """Whether the verdict is good news."""
-    return "bad" if "LOSES" in verdict(scores) else "good"
+    words = verdict(scores)
+    return "bad" if "LOSES" in words else "neutral" if "no better" in words else "good"
 
 
 def remarks(scores: Scores) -> list[str]:
