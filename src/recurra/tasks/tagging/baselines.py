@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recurra.data.vocabulary import UNKNOWN
 from recurra.tasks.tagging.examples import Examples
 
 
@@ -22,15 +21,16 @@ class Commonest:
         """Count the tags of each word; one that never came has the commonest tag of words that came once."""
         assert examples.target is not None
         ids, marks, target = examples.words.values, examples.marks.values, examples.target.numpy()
-        counts = np.zeros((2, words, tags), dtype=np.int64)
-        np.add.at(counts, (marks, ids, target), 1)
-        once = np.flatnonzero(counts.sum(axis=(0, 2)) == 1)
-        for of_words in counts:
-            rare = of_words[once].sum(axis=0)
-            general = rare if rare.any() else of_words.sum(axis=0)
-            of_words[UNKNOWN] += general
-            of_words[of_words.sum(axis=1) == 0] = general
-        return cls(tuple(tuple(row) for row in counts.argmax(axis=2).tolist()))
+        once = np.bincount(ids, minlength=words)[ids] == 1
+        table = np.empty((2, words), dtype=np.int64)
+        for mark, row in enumerate(table):
+            here = marks == mark
+            rare = next(some for some in (here & once, here, once, ids >= 0) if some.any())
+            row[:] = np.bincount(target[rare]).argmax()
+            pairs, counts = np.unique(ids[here] * tags + target[here], return_counts=True)
+            pairs = pairs[np.argsort(counts, kind="stable")]  # the last one of a word is its commonest
+            row[pairs // tags] = pairs % tags
+        return cls(tuple(tuple(row) for row in table.tolist()))
 
     def predict(self, examples: Examples) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """[S] the number of each token's tag."""

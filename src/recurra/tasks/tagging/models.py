@@ -17,7 +17,10 @@ _LETTERS, _MARK = 32, 16  # numbers of a letter's vector, and of that which tell
 
 
 class Tagger(nn.Module):
-    """Word, its letters, its mark ▶ recurrent stack ▶ K scores for each word; above them perhaps a CRF.
+    """Word and letters ▶ recurrent stack ▶ K scores for each word; above them perhaps a CRF.
+
+    Where words are marked, each one also reads its mark and what is known of the marked word (of several, the mean):
+    the predicate whose roles are wanted (Zhou & Xu, End-to-end learning of semantic role labeling, 2015).
 
     Args:
         settings: of the task.
