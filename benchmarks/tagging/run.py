@@ -46,7 +46,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     },
     "wnut17": {},
 }
-TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {"steps": 5000}, "wnut17": {}}
+TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {"steps": 3000, "learning_rate": 4e-3}, "wnut17": {}}
 RESULTS = Path(__file__).parent / "results"
 KEPT = ("file", "sentences", "tokens", "settings", "training", "commonest tag of each word", "recurra")
 GIVEN = "V"

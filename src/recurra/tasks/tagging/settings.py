@@ -70,9 +70,7 @@ class Tagging:
     refit: Annotated[
         bool | None, Field(description="train once more on all sentences after the score; default: if they are few")
     ] = None
-    encoder: Encoder = Field(
-        default_factory=lambda: Encoder(hidden_size=200, layers=2, bidirectional=True, dropout=0.5)
-    )
+    encoder: Encoder = Field(default_factory=lambda: Encoder(hidden_size=200, bidirectional=True, dropout=0.5))
 
     @property
     def roles(self) -> Roles:

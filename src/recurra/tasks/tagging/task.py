@@ -203,7 +203,7 @@ class TaggingTask:
     @property
     def training_defaults(self) -> Mapping[str, Any]:
         """Sentences per step, and the highest learning rate."""
-        return {"batch_size": 32, "learning_rate": 3e-3}
+        return {"batch_size": 32, "learning_rate": 6e-3}
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many sentences, many over few."""
