@@ -44,9 +44,16 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "embedding_dropout": 0.1,
         "word_dropout": 0.1,
     },
-    "wnut17": {},
+    "wnut17": {
+        "encoder": recurra.Encoder(hidden_size=128, bidirectional=True, dropout=0.5),
+        "word_dropout": 0.1,
+    },
 }
-TRAINING: dict[str, dict[str, Any]] = {"ewt": {}, "propbank": {"steps": 3000, "learning_rate": 4e-3}, "wnut17": {}}
+TRAINING: dict[str, dict[str, Any]] = {
+    "ewt": {},
+    "propbank": {"steps": 3000, "learning_rate": 4e-3},
+    "wnut17": {"steps": 1300},
+}
 RESULTS = Path(__file__).parent / "results"
 KEPT = ("file", "sentences", "tokens", "settings", "training", "commonest tag of each word", "recurra")
 GIVEN = "V"
