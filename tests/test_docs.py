@@ -48,6 +48,10 @@ def test_the_page_on_weights_runs():
     assert repr(run("how-to/import-weights.md")["layer"]) == "GRU(3, 4, num_layers=2, batch_first=True)"
 
 
+def test_the_page_on_tagging_runs():
+    assert run("how-to/tag.md")["tags"].columns == ["sentence", "token", "tag", "probability"]
+
+
 def test_the_page_on_classification_runs():
     assert run("how-to/classify.md")["answer"].columns == ["message", "kind", "probability", "p(ham)", "p(spam)"]
 

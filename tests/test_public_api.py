@@ -15,6 +15,7 @@ NAMES = {
     "RecurraError",
     "Sampling",
     "Session",
+    "Tagging",
     "Repairs",
     "Tokens",
     "TrainingOptions",

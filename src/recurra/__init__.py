@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recurra.tasks.classification import Classification as Classification
     from recurra.tasks.forecasting import Forecasting as Forecasting
     from recurra.tasks.generation import Generation as Generation
+    from recurra.tasks.tagging import Tagging as Tagging
     from recurra.training.options import TrainingOptions as TrainingOptions
 
     __version__: str
@@ -40,6 +41,7 @@ _HOMES = {
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
     "Session": "recurra.session",
+    "Tagging": "recurra.tasks.tagging",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "export": "recurra.exporting",
@@ -59,6 +61,7 @@ __all__ = [
     "Repairs",
     "Sampling",
     "Session",
+    "Tagging",
     "Tokens",
     "TrainingOptions",
     "__version__",

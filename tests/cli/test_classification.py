@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-
-from recurra.cli import main
+from command_line import recurra
 
 STEPS = ["--steps", "6", "--hidden-size", "8", "--embedding-size", "8", "--threads", "1"]
 TEXT = ["--text", "message", "--label", "kind"]
-
-
-def recurra(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run the command line in this process: torch is imported once for all tests."""
-    out, errors, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["recurra", *map(str, arguments)]
-    try:
-        with redirect_stdout(out), redirect_stderr(errors):
-            main()
-    except SystemExit as end:
-        return subprocess.CompletedProcess(sys.argv, int(end.code or 0), out.getvalue(), errors.getvalue())
-    finally:
-        sys.argv = before
-    return subprocess.CompletedProcess(sys.argv, 0, out.getvalue(), errors.getvalue())
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ def read_json_lines(data: bytes, source: str) -> tuple[pl.DataFrame, NDArray[np.
     text = data.decode().rstrip()
     if not text:
         raise DataError(source, "a table must have rows, the file is empty. Check how it was written.")
-    rows = [_read_line(line, source, i + 1) for i, line in enumerate(text.split("\n"))]
+    rows = [read_object(line, source, i + 1) for i, line in enumerate(text.split("\n"))]
     names = list(dict.fromkeys(name for row in rows for name in row))
     if not names:
         raise DataError(source, "a table must have columns, no line has a key. Check how it was written.")
@@ -38,7 +38,8 @@ def read_json_lines(data: bytes, source: str) -> tuple[pl.DataFrame, NDArray[np.
     return pl.DataFrame(columns, strict=False), np.arange(1, len(rows) + 1)
 
 
-def _read_line(line: str, source: str, number: int) -> dict[str, Any]:
+def read_object(line: str, source: str, number: int) -> dict[str, Any]:
+    """The object of one line; anything else is a :class:`DataError`."""
     where = f"{source}, line {number}"
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

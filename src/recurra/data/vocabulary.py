@@ -133,11 +133,23 @@ class Words(Vocabulary):
 
     @classmethod
     def _learn(cls, texts: Iterable[str], tokens: Tokens) -> Words:
-        counts: Counter[str] = Counter()
-        for text in texts:
-            counts.update(text[start:end] for start, end in split_words(text, tokens.split))
+        return cls.of((text[start:end] for text in texts for start, end in split_words(text, tokens.split)), tokens)
+
+    @classmethod
+    def of(cls, words: Iterable[str], tokens: Tokens) -> Words:
+        """Learn of words that are cut already, as they are; there may be spaces in them.
+
+        >>> words = Words.of(["New York", "a", "a"], Tokens(unit="word"))
+        >>> words.number("New York"), words.number("b")
+        (3, 1)
+        """
+        counts = Counter(words)
         counts.pop(UNKNOWN_WORD, None)
         return cls(tokens, _most_frequent(counts, tokens))
+
+    def number(self, word: str) -> int:
+        """The id of one word, 1 if it is not known."""
+        return self._ids.get(word, UNKNOWN)
 
     def _encode(self, text: str) -> Ids:
         words = (text[start:end] for start, end in split_words(text, self.tokens.split))

@@ -23,12 +23,14 @@ class SymbolEmbedding(nn.Module):
 
     PADDING, UNKNOWN = 0, 1
 
-    def __init__(self, symbols: int, size: int, dropout: float = 0.0, symbol_dropout: float = 0.0) -> None:
+    def __init__(
+        self, symbols: int, size: int, dropout: float = 0.0, symbol_dropout: float = 0.0, spread: float = _SPREAD
+    ) -> None:
         super().__init__()
         self.table = nn.Embedding(symbols, size, padding_idx=self.PADDING)
         self.dropout, self.symbol_dropout = dropout, symbol_dropout
         with torch.no_grad():
-            self.table.weight.mul_(_SPREAD)
+            self.table.weight.mul_(spread)
 
     def forward(self, ids: Tensor) -> Tensor:
         """Embed ``ids [B, T]`` to ``[B, T, E]``; padding is zero."""

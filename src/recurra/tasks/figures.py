@@ -120,6 +120,18 @@ def legend(figure: Figure, axes: Axes) -> None:
         figure.legend(handles, labels, loc="outside upper left", ncols=min(len(handles), 6))
 
 
+def length_figure(lengths: NDArray[np.int64], unit: str, things: str) -> Figure:
+    """How many things, such as rows, have how many steps."""
+    with style():
+        figure, (axes,) = new_figure(1.9)
+        most = int(lengths.max())
+        edges = np.unique(np.linspace(lengths.min(), most + 1, min(most - int(lengths.min()) + 2, 60)).astype(int))
+        axes.hist(lengths, bins=edges.tolist(), color=COLOURS["model"])
+        axes.set_title(f"{things} by length")
+        step_axis(axes, unit)
+    return figure
+
+
 class EpochLine(Protocol):
     """One line of a training's history."""
 

@@ -1,4 +1,4 @@
-"""Figures of a classifier: the confusion matrix, calibration, the data, and single sequences."""
+"""Figures of a classifier: calibration, numbers, and single sequences."""
 
 from __future__ import annotations
 
@@ -15,28 +15,7 @@ from recurra.tasks.figures import COLOURS, new_figure, step_axis, style, tick_te
 if TYPE_CHECKING:
     from recurra.tasks.classification.scores import Bin
 
-_MOST_BARS = 30
 _MOST_LINES = 12  # features of a sequence that are drawn
-
-
-def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> Figure:
-    """How often an actual class (row) was predicted as each (column), shaded by the share of its row."""
-    matrix = np.array(counts)
-    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    with style():
-        figure, (axes,) = new_figure(1.0 + 0.32 * max(len(names), 3))
-        axes.grid(visible=False)
-        for (row, column), share in np.ndenumerate(shares):
-            # A rectangle for each cell and no image: its colours are the page's, also in the dark.
-            axes.barh(row, 0.96, 0.94, left=column - 0.48, color=COLOURS["model"], alpha=0.06 + 0.8 * float(share))
-            axes.text(column, row, f"{matrix[row, column]:,}" if matrix[row, column] else "", ha="center", va="center")
-        axes.set_xticks(range(len(names)), [_short(name) for name in names], rotation=45 if len(names) > 6 else 0)
-        axes.set_yticks(range(len(names)), [_short(name) for name in names])
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda place, _: _short(names[int(place)])))
-        axes.invert_yaxis()
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("actual")
-    return figure
 
 
 def calibration_figure(bins: Sequence[Bin]) -> Figure:
@@ -70,35 +49,6 @@ def number_figure(actual: NDArray[np.float64], said: NDArray[np.float64]) -> Fig
     return figure
 
 
-def length_figure(lengths: NDArray[np.int64], unit: str) -> Figure:
-    """How many samples have how many steps."""
-    with style():
-        figure, (axes,) = new_figure(1.9)
-        most = int(lengths.max())
-        edges = np.unique(np.linspace(lengths.min(), most + 1, min(most - int(lengths.min()) + 2, 60)).astype(int))
-        axes.hist(lengths, bins=edges.tolist(), color=COLOURS["model"])
-        axes.set_title("Rows by length")
-        step_axis(axes, unit)
-    return figure
-
-
-def count_figure(counts: NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """Samples of each class, the most frequent first."""
-    order = np.argsort(-counts, kind="stable")[:_MOST_BARS]
-    with style():
-        figure, (axes,) = new_figure(0.7 + 0.2 * len(order))
-        axes.barh(range(len(order)), counts[order], color=COLOURS["model"])
-        axes.set_yticks(range(len(order)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: _short(names[int(order[int(at)])])))
-        axes.invert_yaxis()
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value)))
-        left = f", {len(names) - len(order):,} more are not shown" if len(names) > len(order) else ""
-        axes.set_title(f"Rows by class{left}")
-    return figure
-
-
 def sequence_figure(sequences: Sequence[NDArray[Any]], titles: Sequence[str]) -> Figure:
     """Up to eight sequences: features over steps, pixels as an image of rows."""
     columns = 4
@@ -117,7 +67,3 @@ def sequence_figure(sequences: Sequence[NDArray[Any]], titles: Sequence[str]) ->
         for unused in axes[len(sequences) :]:
             unused.set_axis_off()
     return figure
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + "…"

@@ -10,41 +10,13 @@ import numpy as np
 
 from recurra import metrics
 from recurra.metrics.classes import calibration_curve
+from recurra.tasks.class_scores import ClassScore
 from recurra.tasks.classification.answers import Floats, Number, OneClass, SeveralLabels
 from recurra.tasks.classification.predictions import LIKELY, Predictions
 from recurra.tasks.classification.summary import summary
 
 LARGEST = 60
 """Classes up to which the confusion matrix is kept: a larger one nobody reads."""
-
-
-@dataclass(frozen=True)
-class ClassScore:
-    """How one class, or label, fares."""
-
-    name: str
-    actual: int
-    """Samples that have it."""
-    predicted: int
-    """Samples that are said to have it."""
-    right: int
-    """Samples of which both is true."""
-
-    @property
-    def precision(self) -> float | None:
-        """The share of the predicted ones that is right."""
-        return self.right / self.predicted if self.predicted else None
-
-    @property
-    def recall(self) -> float | None:
-        """The share of the actual ones that is found."""
-        return self.right / self.actual if self.actual else None
-
-    @property
-    def f1(self) -> float | None:
-        """The harmonic mean of the two."""
-        both = self.actual + self.predicted
-        return 2 * self.right / both if both else None
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,16 @@ from torch import nn
 
 from recurra.data.samples import Samples
 from recurra.task import Scored
+from recurra.tasks.class_sections import class_section, count_figure
 from recurra.tasks.classification.answers import Number, OneClass
 from recurra.tasks.classification.explanation import weigh_words
-from recurra.tasks.classification.figures import (
-    calibration_figure,
-    confusion_figure,
-    count_figure,
-    length_figure,
-    number_figure,
-    sequence_figure,
-)
+from recurra.tasks.classification.figures import calibration_figure, number_figure, sequence_figure
 from recurra.tasks.classification.inputs import unknown_share
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.scores import Scores
 from recurra.tasks.classification.split import Divided, repetitions
 from recurra.tasks.classification.summary import LOWER_IS_BETTER, METRICS, calibration_text, tone, verdict
-from recurra.tasks.figures import EpochLine, training_section
+from recurra.tasks.figures import EpochLine, length_figure, training_section
 from recurra.tasks.sections import Findings, Passage, Picture, Section, Table
 from recurra.tasks.wording import number_text, percent_text
 
@@ -34,8 +28,6 @@ if TYPE_CHECKING:
     from recurra.tasks.classification.task import ClassificationTask
 
 _SHOWN = 8  # samples in a list
-_MOST_CLASSES = 40  # in the table
-_MOST_IN_MATRIX = 25
 _LONGEST = 600  # characters of a text that are shown
 
 
@@ -52,7 +44,8 @@ def findings(
     if isinstance(task.answers, Number):
         sections.append(_numbers(task.answers, predictions))
     else:
-        sections.append(_classes(scores))
+        title = "Classes" if scores.kind == "class" else "Labels"
+        sections.append(class_section(title, scores.classes, scores.confusion))
     if isinstance(task.answers, OneClass):
         sections += [_calibration(scores), *_samples(task, task.answers, predictions, model)]
     facts = [(METRICS[name], number_text(value)) for name, value in scores.model.items()]
@@ -73,24 +66,6 @@ def _scores(scores: Scores) -> Section:
         caption = "The lower error of each column stands out."
     table = Table(("", *(METRICS[n] for n in names)), tuple(rows), frozenset(best), caption)
     return Section("Scores", f"On {scores.samples:,} rows that the model had not seen.", table=table)
-
-
-def _classes(scores: Scores) -> Section:
-    order = sorted(scores.classes, key=lambda one: (one.f1 is not None, one.f1 or 0.0, one.name))[:_MOST_CLASSES]
-    rows = tuple(
-        (one.name, f"{one.actual:,}", f"{one.predicted:,}", *(percent_text(v) for v in (one.precision, one.recall)), f1)
-        for one in order
-        for f1 in [number_text(one.f1)]
-    )
-    left = len(scores.classes) - len(order)
-    text = "The weakest first." + (f" {left:,} better ones are left out." if left else "")
-    table = Table(("", "actual", "predicted", "precision", "recall", "F1"), rows)
-    figures: tuple[Picture, ...] = ()
-    if 0 < len(scores.confusion) <= _MOST_IN_MATRIX:
-        names = [one.name for one in scores.classes]
-        alt = "Confusion matrix: actual classes by predicted ones"
-        figures = (Picture(confusion_figure(scores.confusion, names), alt, "Rows are actual, columns predicted."),)
-    return Section("Classes" if scores.kind == "class" else "Labels", text, figures, table)
 
 
 def _calibration(scores: Scores) -> Section:
@@ -177,10 +152,10 @@ def _data(task: ClassificationTask, divided: Divided) -> Section:
         text += "" if unknown is None else f" {percent_text(unknown)} of those held out are not in it."
     notices = (*samples.notices, *repetitions(divided))
     text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in notices)
-    figures = [] if alike else [Picture(length_figure(lengths, unit), f"How many rows have how many {unit}")]
+    figures = [] if alike else [Picture(length_figure(lengths, unit, "Rows"), f"How many rows have how many {unit}")]
     if isinstance(task.answers, OneClass):
         counts = np.bincount(np.asarray(examples.target), minlength=task.answers.size)
-        figures.append(Picture(count_figure(counts, task.answers.classes.names), "Rows of each class"))
+        figures.append(Picture(count_figure(counts, task.answers.classes.names, "Rows by class"), "Rows of each class"))
     return Section("Data", text, tuple(figures))
 
 

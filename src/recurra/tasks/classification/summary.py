@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Literal
 
 from recurra.data.grid import count_of
+from recurra.tasks.class_scores import weakest, wilson
 from recurra.tasks.wording import aligned, list_text, number_text, percent_text
 
 if TYPE_CHECKING:
-    from recurra.tasks.classification.scores import ClassScore, Scores
+    from recurra.tasks.classification.scores import Scores
 
 METRICS = {
     "accuracy": "accuracy",
@@ -26,14 +26,13 @@ METRICS = {
 MAIN = {"class": "accuracy", "labels": "micro_f1", "number": "mae"}
 """The metric of the verdict."""
 LOWER_IS_BETTER = ("log_loss", "brier", "calibration_error", "mae", "rmse")
-_WEAKEST = 3
 _CLOSE = 0.03
 
 
 def summary(scores: Scores) -> str:
     """A few lines: the table, the verdict, the weakest classes."""
     lines = [score_table(scores), "", verdict(scores)]
-    if weak := weakest(scores):
+    if weak := weakest(scores.classes):
         lines.append("Weakest: " + list_text([f"{one.name!r} (F1 {number_text(one.f1)})" for one in weak]) + ".")
     if scores.kind == "class":
         lines.append(calibration_text(scores))
@@ -86,20 +85,3 @@ def calibration_text(scores: Scores) -> str:
         how = "too sure of itself" if mean > right else "less sure than it could be"
     said = f"Its probabilities say {percent_text(mean)} on average, {percent_text(right)} are right"
     return f"{said}: it is {how}." if how else f"{said}."
-
-
-def weakest(scores: Scores) -> list[ClassScore]:
-    """The classes with the lowest F1, where there are more than two; none that is perfect."""
-    faulty = [one for one in scores.classes if one.f1 is not None and one.f1 < 1 and one.actual]
-    return sorted(faulty, key=lambda one: (one.f1, one.name))[:_WEAKEST] if len(scores.classes) > 2 else []
-
-
-def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval that a share of ``count`` trials lies in with 95 % (Wilson 1927).
-
-    >>> [round(end, 3) for end in wilson(0.9, 100)]
-    [0.826, 0.945]
-    """
-    middle = (share + z * z / (2 * count)) / (1 + z * z / count)
-    half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(middle - half, 0.0), min(middle + half, 1.0)
