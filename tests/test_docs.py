@@ -38,6 +38,16 @@ def test_the_page_on_layers_runs():
     assert names["y"].shape == (1, 32)
 
 
+def test_the_page_on_export_runs():
+    names = run("how-to/export.md")
+    assert names["forecast"].columns == ["day", "point", "q0.1", "q0.5", "q0.9"]
+    assert names["y"].shape == (1, 1, 8)
+
+
+def test_the_page_on_weights_runs():
+    assert repr(run("how-to/import-weights.md")["layer"]) == "GRU(3, 4, num_layers=2, batch_first=True)"
+
+
 def test_the_page_on_classification_runs():
     assert run("how-to/classify.md")["answer"].columns == ["message", "kind", "probability", "p(ham)", "p(spam)"]
 

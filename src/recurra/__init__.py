@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from recurra.data.repairs import Repairs as Repairs
     from recurra.data.tokens import Tokens as Tokens
     from recurra.errors import RecurraError as RecurraError
+    from recurra.exporting import export as export
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
+    from recurra.session import Session as Session
     from recurra.settings import Encoder as Encoder
     from recurra.settings import Sampling as Sampling
     from recurra.tasks.classification import Classification as Classification
@@ -37,8 +39,10 @@ _HOMES = {
     "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
+    "Session": "recurra.session",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
+    "export": "recurra.exporting",
     "load": "recurra.bundle",
     "resume": "recurra.pipeline",
     "train": "recurra.pipeline",
@@ -54,9 +58,11 @@ __all__ = [
     "RecurraError",
     "Repairs",
     "Sampling",
+    "Session",
     "Tokens",
     "TrainingOptions",
     "__version__",
+    "export",
     "load",
     "nn",
     "resume",

@@ -43,6 +43,10 @@ class TrainingError(RecurraError, RuntimeError):
     """Training cannot go on: a loss or a gradient is not finite."""
 
 
+class ExportError(RecurraError, ValueError):
+    """A model cannot be exported, or its export is not what it is."""
+
+
 class MissingExtraError(RecurraError, ImportError):
     """An optional dependency is not installed; the message names the install command."""
 

@@ -6,16 +6,17 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from recurra import settings as plain
-from recurra.bundle import MANIFEST, REPORT, WEIGHTS, Bundle, describe_origin, load
+from recurra.bundle import Bundle, build_without_memory, describe_origin, load
 from recurra.errors import CheckpointError, SettingsError
-from recurra.files import write_atomically
+from recurra.files import sha256, write_atomically
+from recurra.manifest import MANIFEST
 from recurra.report import Report, write_report
 from recurra.task import Data, Examples, Scored, Split, Streams, Task, TaskSettings, Transfers
 from recurra.tasks import TASKS
@@ -48,7 +49,8 @@ def train(
             for text one or more files.
         out: the folder of the bundle and its report; while it is trained, ``out/run`` holds checkpoints and the log.
             None keeps all in memory.
-        overwrite: replace what a training left in ``out``, once the data and the settings have been accepted.
+        overwrite: replace what a training left in ``out``: an unfinished run once the data and the settings have been
+            accepted, a bundle once the new one is whole.
         options: of the training.
         progress: shows the run; None for silence.
 
@@ -79,7 +81,7 @@ def resume(folder: str | Path, *, progress: Progress | None = None) -> Bundle:
         CheckpointError: there is no run, or its data are gone or have changed.
     """
     folder = Path(folder)
-    if (folder / MANIFEST).is_file() and (folder / RUN).exists():  # killed when all was saved but not yet tidied up
+    if _is_saved(folder) and (folder / RUN).exists():  # killed when all was saved but not yet tidied up
         shutil.rmtree(folder / RUN)
         return load(folder)
     return _Run.found(folder).go(progress or Silent())
@@ -106,11 +108,10 @@ class _Run:
         start = read_start(settings)
         run = cls._of(settings, data, options, folder, start)
         if folder is not None:
-            _require_apart(folder, start)
-            _clear(folder)
+            shutil.rmtree(folder / RUN, ignore_errors=True)
             if start is not None:
                 keep_start(start, folder / RUN / _START)
-            _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN)))
+            _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN), folder))
         return run
 
     @classmethod
@@ -128,8 +129,7 @@ class _Run:
         else:
             task, learned_from = settings.learn(data)
         split = task.split(learned_from)
-        with torch.device("meta"):  # settings that make no model are refused before anything is written
-            task.build_model()
+        build_without_memory(task)  # settings that make no model are refused before anything is written
         options = _fill(options, task, len(split.training))
         origin = {**describe_origin(data, options), **describe_start(start)}
         return cls(settings, task, data, learned_from, split, options, origin, folder)
@@ -157,7 +157,7 @@ class _Run:
             require_same(values["from"], folder / RUN / _START)
         return cls._of(settings, data, options, folder, start)
 
-    def _describe(self, files: list[Path]) -> dict[str, Any]:
+    def _describe(self, files: list[Path], folder: Path) -> dict[str, Any]:
         return {
             "format": _RUN_FORMAT,
             "task": self.task.name,
@@ -166,6 +166,7 @@ class _Run:
             "data": [str(file.resolve()) for file in files],
             "sha256": self.data.sha256,
             "from": self.origin.get("from", {}).get("sha256"),
+            "replaces": _mark(folder),
         }
 
     @property
@@ -218,8 +219,8 @@ class _Run:
 
     def _save(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> None:
         assert self.folder is not None
-        write_report(self._report(bundle, scored, trained), self.folder / REPORT)
-        bundle.save(self.folder)
+        report = self._report(bundle, scored, trained)
+        bundle.save(self.folder, overwrite=True, report=partial(write_report, report))
         shutil.rmtree(self.folder / RUN)
 
     def _report(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> Report:
@@ -270,18 +271,17 @@ def _require_free(folder: Path) -> None:
         )
 
 
-def _require_apart(folder: Path, start: Pretrained | None) -> None:
-    if start is not None and folder.resolve() == Path(start.source).resolve():
-        raise SettingsError(
-            f"out {folder}", "the folder must be another one than that of the model to start from. Choose another."
-        )
+def _mark(folder: Path) -> str | None:
+    """What tells the bundle in a folder from another one."""
+    return sha256(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a training writes, and nothing else."""
-    shutil.rmtree(folder / RUN, ignore_errors=True)
-    for name in (MANIFEST, WEIGHTS, REPORT):
-        (folder / name).unlink(missing_ok=True)
+def _is_saved(folder: Path) -> bool:
+    """Whether the bundle of the run in a folder is there, and not the old one that it is to replace."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    path = folder / RUN / "run.json"
+    return not path.is_file() or json.loads(path.read_text(encoding="utf-8")).get("replaces") != _mark(folder)
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

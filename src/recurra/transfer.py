@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recurra.bundle import MANIFEST, WEIGHTS, load
+from recurra.bundle import load
 from recurra.errors import CheckpointError, SettingsError
 from recurra.files import sha256
+from recurra.manifest import MANIFEST, WEIGHTS
 from recurra.task import Pretrains, TaskSettings, Transfers
 
 if TYPE_CHECKING:

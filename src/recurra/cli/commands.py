@@ -172,6 +172,37 @@ _SAMPLING = list(flags_of(Sampling, "sampling"))
 app.command(rich_help_panel="Use")(with_flags(_SAMPLING)(generate))
 
 
+@app.command(rich_help_panel="Use")
+def export(
+    folder: Folder,
+    out: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="file of the graph; a .json is written beside it")],
+    opset: Annotated[int, typer.Option(help="of the ONNX standard", metavar="N")] = 17,
+    int8: Annotated[bool, typer.Option("--int8", help="weights in int8: a quarter of the size")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace files that are there")] = False,
+) -> None:
+    """Write a model as an ONNX graph that is proven to answer alike; it runs without torch."""
+    from recurra.bundle import load
+    from recurra.exporting import export as run
+
+    typer.echo(run(load(folder), out, opset=opset, int8=int8, overwrite=overwrite).summary())
+
+
+@app.command("import-weights", rich_help_panel="Use")
+def import_weights(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help=".safetensors, .keras, .weights.h5 or .onnx")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="file of the layer's state dict")],
+    layer: Annotated[str | None, typer.Option(help="one of several layers, by name", metavar="NAME")] = None,
+) -> None:
+    """Make a layer of recurra.nn of a recurrent layer of torch, Keras 3 or ONNX."""
+    if out.suffix != ".safetensors" or not out.parent.is_dir() or out.exists():
+        raise SettingsError(f"{out}", "must be a new file .safetensors in a folder that exists. Change it.")
+    from recurra.nn.convert import read_layer, save_layer
+
+    found = read_layer(source, layer)
+    save_layer(found, out)
+    typer.echo(f"{found} written to {out}\nread it with: recurra.nn.convert.read_layer({str(out)!r})")
+
+
 def _show(text: str) -> None:
     typer.echo(text, nl=False)
     sys.stdout.flush()
@@ -179,18 +210,11 @@ def _show(text: str) -> None:
 
 @app.command(rich_help_panel="Use")
 def info(folder: Folder) -> None:
-    """Tell what a bundle is: its task, its data, its scores."""
+    """Tell what a bundle is: its task, layers and cost, its data, its scores; nothing in it is run."""
     from recurra.bundle import load
+    from recurra.cli.info import describe
 
-    bundle = load(folder)
-    origin = bundle.provenance
-    weights = sum(weight.numel() for weight in bundle.model.parameters())
-    typer.echo(f"{bundle.task.name}, {weights:,} weights in {len(bundle.model)} member(s)")
-    typer.echo(f"trained {origin['date']} with recurra {origin['versions']['recurra']}, seed {origin['seed']}")
-    if "from" in origin:
-        typer.echo(f"started from {origin['from']['source']}, SHA-256 {origin['from']['sha256']}")
-    typer.echo(f"on {origin['data']['source']}, {origin['data']['size']}, SHA-256 {origin['data']['sha256']}")
-    typer.echo(f"\n{_score_text(bundle)}")
+    typer.echo(describe(load(folder), folder))
 
 
 @app.command(rich_help_panel="Train")

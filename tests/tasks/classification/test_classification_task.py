@@ -273,14 +273,15 @@ def test_settings_that_contradict_each_other(settings, sentence):
 def test_a_tampered_bundle_is_refused(tmp_path):
     import json
 
-    from recurra.bundle import MANIFEST, _seal
+    from recurra.bundle import MANIFEST
+    from recurra.manifest import seal
 
     recurra.train(classification(), signals(), out=tmp_path / "m", options=recurra.TrainingOptions(steps=2))
     path: Path = tmp_path / "m" / MANIFEST
     values = json.loads(path.read_text())
     del values["sha256"]
     values["settings"]["answers"]["names"] = ["0", "0"]
-    path.write_bytes(_seal(json.dumps(values, indent=2)))
+    path.write_bytes(seal(json.dumps(values, indent=2)))
     with pytest.raises(BundleError, match="every class must come once"):
         recurra.load(tmp_path / "m")
 

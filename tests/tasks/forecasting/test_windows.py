@@ -5,7 +5,8 @@ import pytest
 import torch
 from series import learn, seasonal_frame
 
-from recurra.tasks.forecasting.windows import Windows, extend_future, last_origins, training_origins
+from recurra.tasks.forecasting.origins import extend_future, last_origins, training_origins
+from recurra.tasks.forecasting.windows import Windows
 
 
 def test_values_are_seen_from_the_anchor_in_units_of_the_window():

@@ -1,19 +1,22 @@
-"""What is answered: one class, several labels, or a number. Each knows its loss and what a raw output means."""
+"""What is answered: one class, several labels, or a number. Each knows its loss and what a raw output means.
+
+Torch is imported by what computes with tensors only: exported models are answered for without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from recurra.data.labels import Classes, Place, require_classes
 from recurra.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Floats = NDArray[np.float64]
 
@@ -58,15 +61,22 @@ class OneClass:
 
     def encode(self, answers: Sequence[Any], where: Place) -> Tensor:
         """[N] the numbers of the classes."""
+        import torch
+
         return torch.from_numpy(self.classes.encode(answers, where))
 
     def loss(self, raw: Tensor, target: Tensor, smoothing: float) -> Tensor:
         """Cross entropy, in nats."""
+        import torch
+        from torch.nn import functional
+
         weights = torch.tensor(self.weights) if self.weights else None
         return functional.cross_entropy(raw, target, weights, label_smoothing=smoothing)
 
     def predict(self, raw: Tensor) -> Floats:
         """[N, C] probabilities."""
+        import torch
+
         return torch.softmax(raw.double(), dim=1).numpy()
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,16 +99,23 @@ class SeveralLabels:
 
     def encode(self, answers: Sequence[Any], where: Place) -> Tensor:
         """[N, C] 1 where the label is given."""
+        import torch
+
         return torch.from_numpy(self.classes.encode_several(answers, where)).float()
 
     def loss(self, raw: Tensor, target: Tensor, smoothing: float) -> Tensor:
         """Cross entropy of each label, its mean."""
+        import torch
+        from torch.nn import functional
+
         weights = torch.tensor(self.weights) if self.weights else None
         target = target * (1 - smoothing) + smoothing / 2
         return functional.binary_cross_entropy_with_logits(raw, target, pos_weight=weights)
 
     def predict(self, raw: Tensor) -> Floats:
         """[N, C] the probability of each label."""
+        import torch
+
         return torch.sigmoid(raw.double()).numpy()
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,10 +137,14 @@ class Number:
 
     def encode(self, answers: Sequence[Any], where: Place) -> Tensor:  # noqa: ARG002 - all numbers fit
         """[N, 1] the numbers in units of the spread."""
+        import torch
+
         return ((torch.tensor(answers, dtype=torch.float64) - self.mean) / self.spread).float()[:, None]
 
     def loss(self, raw: Tensor, target: Tensor, smoothing: float) -> Tensor:  # noqa: ARG002 - classes are smoothed
         """Squared error, in units of the spread."""
+        from torch.nn import functional
+
         return functional.mse_loss(raw, target)
 
     def predict(self, raw: Tensor) -> Floats:

@@ -12,7 +12,6 @@ from torch import nn
 from recurra.data.samples import Samples
 from recurra.task import Scored
 from recurra.tasks.classification.answers import Number, OneClass
-from recurra.tasks.classification.examples import unknown_share
 from recurra.tasks.classification.explanation import weigh_words
 from recurra.tasks.classification.figures import (
     calibration_figure,
@@ -22,6 +21,7 @@ from recurra.tasks.classification.figures import (
     number_figure,
     sequence_figure,
 )
+from recurra.tasks.classification.inputs import unknown_share
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.scores import Scores
 from recurra.tasks.classification.split import Divided, repetitions

@@ -12,12 +12,11 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from recurra.data.sample_checks import empty, repair
+from recurra.data.sample_checks import repair
 from recurra.data.samples import Samples
 from recurra.data.vectors import Vectors, read_vectors
 from recurra.data.vocabulary import FIRST, UNKNOWN, Vocabulary
-from recurra.errors import DataError, SettingsError
-from recurra.settings import from_dict, to_dict
+from recurra.errors import SettingsError
 from recurra.task import Scored, Split
 from recurra.tasks.classification.answers import (
     Floats,
@@ -27,12 +26,14 @@ from recurra.tasks.classification.answers import (
     learn_class,
     learn_labels,
     learn_number,
-    restore_answers,
 )
-from recurra.tasks.classification.examples import Batch, Examples, Scale, encode_texts
+from recurra.tasks.classification.examples import Batch, Examples
+from recurra.tasks.classification.fitted import FittedClassification
+from recurra.tasks.classification.inputs import Scale
+from recurra.tasks.classification.live import LiveClassifier
 from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
 from recurra.tasks.classification.predictions import Predictions
-from recurra.tasks.classification.reading import Source, read_samples, read_source
+from recurra.tasks.classification.reading import Source, read_samples
 from recurra.tasks.classification.scores import Scores, restore_scores, score
 from recurra.tasks.classification.settings import Classification
 from recurra.tasks.classification.split import Divided, divide, repetitions, require_frequent
@@ -49,7 +50,7 @@ _FEW = 5000  # samples up to which a held-out part is worth a second training
 
 
 @dataclass(frozen=True)
-class ClassificationTask:
+class ClassificationTask(FittedClassification):
     """How sequences are read, encoded, classified and scored.
 
     >>> rows = {"text": ["good film", "bad film", "good", "bad"] * 3, "label": ["+", "-", "+", "-"] * 3}
@@ -61,18 +62,6 @@ class ClassificationTask:
 
     name: ClassVar[str] = "classification"
 
-    settings: Classification
-    answers: OneClass | SeveralLabels | Number
-    vocabulary: Vocabulary | None
-    """Of texts; None for numbers."""
-    scale: Scale | None
-    """Of numbers; None for texts."""
-    features: tuple[str, ...]
-    """[D] their names."""
-    embedding_size: int
-    """E, of a symbol's vector and of the front's outputs."""
-    samples: int
-    """How many there were to learn from."""
     vectors: Vectors = field(default_factory=dict, compare=False)
     """Of words, to start from; they end up in the weights."""
     start: Pretrained | None = field(default=None, compare=False, repr=False)
@@ -104,54 +93,12 @@ class ClassificationTask:
         task = cls(settings, answers, vocabulary, scale, samples.features, size, len(samples), vectors, start)
         return task, replace(divided, samples=samples)
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of the task as plain JSON values."""
-        return {
-            "settings": to_dict(self.settings),
-            "answers": self.answers.to_dict(),
-            "vocabulary": None if self.vocabulary is None else self.vocabulary.to_dict(),
-            "scale": None if self.scale is None else {"mean": self.scale.mean, "spread": self.scale.spread},
-            "features": list(self.features),
-            "embedding_size": self.embedding_size,
-            "samples": self.samples,
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ClassificationTask:
-        """The task that :meth:`to_dict` made plain."""
-        vocabulary, scale = values["vocabulary"], values["scale"]
-        return cls(
-            settings=from_dict(Classification, values["settings"]),
-            answers=restore_answers(values["answers"]),
-            vocabulary=None if vocabulary is None else Vocabulary.from_dict(vocabulary),
-            scale=None if scale is None else Scale(*(tuple(map(float, scale[k])) for k in ("mean", "spread"))),
-            features=tuple(str(name) for name in values["features"]),
-            embedding_size=int(values["embedding_size"]),
-            samples=int(values["samples"]),
-        )
-
     # Reading
-
-    def read(self, data: Any, answered: bool) -> Samples:
-        """The samples of new data, which must have the features that were learned."""
-        settings = self.settings
-        if settings.sequence is not None:  # new data may have other columns, too
-            settings = replace(settings, features=self.features)
-        samples = read_samples(read_source(data, settings), settings, answered)
-        if (samples.texts is None) != (self.vocabulary is None) or len(samples.features) != len(self.features):
-            wanted = "texts" if self.vocabulary is not None else f"{len(self.features)} features at each step"
-            came = "texts" if samples.texts is not None else f"{len(samples.features)} features"
-            raise DataError(samples.source, f"the model reads {wanted}, {came} came. Give data like those it learned.")
-        return samples
 
     def encode(self, samples: Samples, answered: bool = True) -> Examples:
         """The samples as the model reads them."""
         target = self.answers.encode(samples.answers, samples.where) if answered and samples.answers else None
-        if self.vocabulary is not None:
-            assert samples.texts is not None
-            return Examples(samples, encode_texts(list(samples.texts), self.vocabulary), None, target)
-        assert samples.numbers is not None
-        return Examples(samples, samples.numbers, self.scale, target)
+        return Examples(samples, self.inputs(samples), self.scale, target)
 
     # The model
 
@@ -262,15 +209,11 @@ class ClassificationTask:
         Columns: the text, or the name of the sequence, or its number; then ``label`` and its ``probability``, and
         ``p(…)`` for each class; or ``labels``; or the target's name.
         """
-        samples = self.read(data, answered=False)
-        nothing = empty(samples)
-        if nothing and not self.settings.repairs.skip_empty:
-            repair(samples, self.settings.repairs)  # says what is wrong
-        real = np.setdiff1d(np.arange(len(samples)), nothing)
-        if not len(real):
-            raise DataError(samples.source, "there must be something to read, all of it is empty. Check the data.")
-        predictions = self.predict_samples(model, repair(samples.take(real), self.settings.repairs), answered=False)
-        return predictions.frame(self.answers, self.settings, samples, real)
+        return self.tabulate(data, lambda samples: self.predict_samples(model, samples, answered=False).said)
+
+    def go_live(self, model: nn.ModuleList) -> LiveClassifier:
+        """Begin a stream of steps."""
+        return LiveClassifier(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""

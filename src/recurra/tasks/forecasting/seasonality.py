@@ -9,22 +9,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 BLOCKS = 8
 _DECAY = 0.9  # the weight of a season relative to the next newer one
 _MAX_STEPS = 4096  # history that is read at most, for long seasons
 
 
+Floats = NDArray[np.float64]
+
+
 class Profile(NamedTuple):
     """The profile of B windows with a season of m steps."""
 
-    values: Tensor
+    values: Floats
     """[B, m] phase 0 is m steps before the origin."""
-    strength: Tensor
+    strength: Floats
     """[B, 1] share of the profile in the variance of the seasons, 0 to 1."""
-    seen: Tensor
+    seen: Floats
     """[B, 1] effective number of whole seasons seen, divided by ``BLOCKS``."""
 
 
@@ -37,30 +40,35 @@ def count_blocks(season: int) -> int:
     return max(2, min(BLOCKS, _MAX_STEPS // season))
 
 
-def seasonal_profile(history: Tensor, known: Tensor) -> Profile:
+def seasonal_profile(history: Floats, known: NDArray[np.bool_]) -> Profile:
     """Find the profile in the last J seasons before the origin.
 
     Args:
         history: [B, J, m] values, the oldest season first.
         known: [B, J, m] bool, False before a series begins.
 
-    >>> pattern = torch.tensor([1.0, -1.0, 0.0])
-    >>> history = (pattern + torch.tensor([[5.0], [6.0]])).unsqueeze(0)  # two seasons, a level each
-    >>> seasonal_profile(history, torch.ones(1, 2, 3, dtype=torch.bool)).values.shape
-    torch.Size([1, 3])
+    >>> pattern = np.array([1.0, -1.0, 0.0])
+    >>> history = (pattern + np.array([[5.0], [6.0]]))[None]  # two seasons, a level each
+    >>> seasonal_profile(history, np.ones((1, 2, 3), dtype=bool)).values.shape
+    (1, 3)
     """
     blocks, season = history.shape[1:]
-    whole = known.all(dim=-1)  # [B, J]
-    level = history.mean(dim=-1)  # [B, J]
-    slope = level.diff(dim=1) / season * (whole[:, :-1] & whole[:, 1:])
-    slope = torch.cat([slope[:, :1], slope], dim=1)  # [B, J]
-    phase = torch.arange(season, dtype=history.dtype) - (season - 1) / 2
-    rest = history - torch.addcmul(level[..., None], slope[..., None], phase)  # [B, J, m]
-    weight = _DECAY ** torch.arange(blocks - 1, -1, -1, dtype=history.dtype) * whole  # [B, J]
-    total = weight.sum(dim=1, keepdim=True).clamp(min=1e-9)  # [B, 1]
-    values = torch.einsum("bj,bjm->bm", weight, rest) / total
-    noise = torch.einsum("bj,bjm->b", weight, (rest - values[:, None]).square()) / (total[:, 0] * season)
-    signal = values.square().mean(dim=1)
-    strength = signal / (signal + noise).clamp(min=1e-30)
-    seen = total.square() / weight.square().sum(dim=1, keepdim=True).clamp(min=1e-9) / BLOCKS
-    return Profile(values, strength[:, None], seen.clamp(max=1.0) * whole.any(dim=1, keepdim=True))
+    whole: NDArray[np.bool_] = np.asarray(known.all(axis=-1))  # [B, J]
+    level = history.mean(axis=-1)  # [B, J]
+    slope = np.diff(level, axis=1) / season * (whole[:, :-1] & whole[:, 1:])
+    slope = np.concatenate([slope[:, :1], slope], axis=1)  # [B, J]
+    phase = np.arange(season) - (season - 1) / 2
+    rest = history - (level[..., None] + slope[..., None] * phase)  # [B, J, m]
+    weight = _DECAY ** np.arange(blocks - 1, -1, -1) * whole  # [B, J]
+    total = np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)  # [B, 1]
+    values = _weighted(weight, rest) / total  # [B, m]
+    noise = _weighted(weight, np.square(rest - values[:, None])).sum(axis=1, keepdims=True) / (total * season)
+    signal = np.square(values).mean(axis=1, keepdims=True)
+    strength = signal / np.maximum(signal + noise, 1e-30)
+    seen = np.square(total) / np.maximum(np.square(weight).sum(axis=1, keepdims=True), 1e-9) / BLOCKS
+    return Profile(values, strength, np.minimum(seen, 1.0) * whole.any(axis=1, keepdims=True))
+
+
+def _weighted(weight: Floats, values: Floats) -> Floats:
+    """[B, m] the sum over the seasons of ``values`` [B, J, m]."""
+    return (weight[:, None] @ values)[:, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,25 +13,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from recurra.data.covariates import Covariate
-from recurra.data.frequency import Frequency
-from recurra.data.grid import list_names
 from recurra.data.series import read_series
 from recurra.data.series_set import SeriesSet
-from recurra.data.tables import Source, Table, read_table
+from recurra.data.tables import Source, Table
 from recurra.errors import DataError
 from recurra.losses import masked_mean
 from recurra.ops.threads import threads, threads_for
-from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
-from recurra.tasks.forecasting.choices import Choices, choose
+from recurra.tasks.forecasting.choices import choose
 from recurra.tasks.forecasting.embedding import Inputs
+from recurra.tasks.forecasting.fitted import FittedForecasting
 from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.heads import Head, build_head
+from recurra.tasks.forecasting.live import LiveForecaster
 from recurra.tasks.forecasting.models import AutoregressiveForecaster, DirectForecaster, SegmentForecaster
+from recurra.tasks.forecasting.origins import last_origins, training_origins
 from recurra.tasks.forecasting.scores import Scores, score
 from recurra.tasks.forecasting.settings import Forecasting
-from recurra.tasks.forecasting.windows import SEASONAL, Batch, Windows, extend_future, last_origins, training_origins
+from recurra.tasks.forecasting.windows import Batch, Windows
 
 if TYPE_CHECKING:
     from recurra.tasks.figures import EpochLine
@@ -43,7 +42,7 @@ _MOST_VALIDATION = 1000  # windows
 
 
 @dataclass(frozen=True)
-class ForecastingTask:
+class ForecastingTask(FittedForecasting):
     """How series are read, cut, forecast and scored.
 
     >>> from recurra import Forecasting
@@ -55,12 +54,6 @@ class ForecastingTask:
 
     name: ClassVar[str] = "forecasting"
 
-    settings: Forecasting
-    frequency: Frequency
-    covariates: Mapping[str, tuple[Covariate, ...]]
-    choices: Choices
-    """What the settings left open, chosen from the data."""
-
     @classmethod
     def learn(cls, settings: Forecasting, table: Table) -> tuple[ForecastingTask, SeriesSet]:
         """Learn frequency, covariates and sizes from the training data; also those data, read."""
@@ -70,71 +63,6 @@ class ForecastingTask:
         series = replace(series, covariates=series.drop_last(held_out).rescaled().covariates)
         return cls(settings, series.frequency, series.covariates, choices), series
 
-    @property
-    def context(self) -> int:
-        """C, the steps of the past that the model reads."""
-        return self.choices.context
-
-    @property
-    def season(self) -> int:
-        """Steps of the season whose profile the model is given; 1 for none."""
-        return self.choices.season
-
-    @property
-    def log(self) -> bool:
-        """Whether the logarithm of the target is forecast."""
-        return self.choices.log
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of the task as plain JSON values."""
-        return {
-            "settings": to_dict(self.settings),
-            "frequency": str(self.frequency),
-            "covariates": {role: [asdict(one) for one in some] for role, some in self.covariates.items()},
-            "choices": asdict(self.choices),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ForecastingTask:
-        """The task that :meth:`to_dict` made plain."""
-        return cls(
-            settings=from_dict(Forecasting, values["settings"]),
-            frequency=Frequency.parse(values["frequency"]),
-            covariates={
-                role: tuple(Covariate.from_dict(one) for one in some) for role, some in values["covariates"].items()
-            },
-            choices=Choices.from_dict(values["choices"]),
-        )
-
-    # Reading
-
-    def read(self, data: Source) -> SeriesSet:
-        """The series of new data, with the frequency and the covariates that were learned."""
-        table = read_table(data)
-        return read_series(
-            table, self.settings.columns, self.settings.reading, covariates=self.covariates, frequency=self.frequency
-        )
-
-    def transform(self, series: SeriesSet) -> NDArray[np.float64]:
-        """[N] what is forecast instead of the target: its logarithm, or itself."""
-        if not self.log:
-            return series.target
-        bad = np.flatnonzero(series.target <= 0)
-        if len(bad):
-            raise DataError(
-                f"{series.table.source}, {series.step_name(int(bad[0]))}",
-                f"this forecaster learned from positive targets only and forecasts their logarithm, "
-                f"{series.target[bad[0]]:g} came. Train again with transform 'none' if such values are right.",
-            )
-        return np.log(series.target)
-
-    def identify(self, names: tuple[str, ...]) -> NDArray[np.int64]:
-        """[S, 1] the code of each series that was learned by name, 0 for others; [S, 0] if none was."""
-        if not self.choices.identities:
-            return np.zeros((len(names), 0), dtype=np.int64)
-        codes = {name: code for code, name in enumerate(self.choices.identities, start=1)}
-        return np.array([[codes.get(name, 0)] for name in names], dtype=np.int64)
-
     # The model
 
     def build_model(self) -> nn.ModuleList:
@@ -143,7 +71,7 @@ class ForecastingTask:
 
     def _build_member(self) -> nn.Module:
         settings, head = self.settings, self.head
-        inputs = Inputs(*self._input_sizes())
+        inputs = Inputs(*self.input_sizes)
         if settings.decoder == "direct":
             return DirectForecaster(inputs, settings.encoder, settings.horizon, head.size)
         if settings.decoder == "segments":
@@ -151,30 +79,10 @@ class ForecastingTask:
             return SegmentForecaster(inputs, settings.encoder, settings.horizon, segment, head.size)
         return AutoregressiveForecaster(inputs, settings.encoder, head.size)
 
-    def _input_sizes(self) -> tuple[dict[str, int], dict[str, list[int]]]:
-        def numeric(role: str) -> int:
-            return sum(c.kind == "numeric" for c in self.covariates[role])
-
-        def categories(role: str) -> list[int]:
-            return [len(c.categories) for c in self.covariates[role] if c.kind == "categorical"]
-
-        names = [len(self.choices.identities)] if self.choices.identities else []
-        known = SEASONAL + len(self.choices.calendar) + numeric("future")
-        numbers = {"past": 2 + numeric("past"), "known": known}
-        return (
-            {**numbers, "static": numeric("static")},
-            {"past": categories("past"), "known": categories("future"), "static": categories("static") + names},
-        )
-
     @property
     def head(self) -> Head:
         """What the model's numbers mean."""
         return build_head(self.settings)
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """The Q levels of forecast quantiles; none with the point head."""
-        return () if self.settings.head == "point" else self.settings.levels
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean loss over the known targets of a batch, a scalar."""
@@ -263,12 +171,11 @@ class ForecastingTask:
 
         Columns: the series (if there is more than one), the time, ``point``, and one column per quantile level.
         """
-        series = self.read(data)
-        series.require_future(self.settings.horizon)
-        self._require_context(series)
-        series = extend_future(series, self.settings.horizon)
-        prediction = self.forecast(model, series, np.arange(len(series)), series.observed)
-        return prediction.frame(self.settings.time, self.settings.series or "series")
+        return self.tabulate(data, partial(self.forecast, model))
+
+    def go_live(self, model: nn.ModuleList) -> LiveForecaster:
+        """Begin a stream of rows of one series."""
+        return LiveForecaster(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Source) -> Scores:
         """Score the model on all of ``data``: windows of H steps, one after the other."""
@@ -294,33 +201,22 @@ class ForecastingTask:
         windows = Windows(self, series, owner, origin)
         if not len(windows):
             raise DataError(series.table.source, "there must be a series to forecast, got none. Give more data.")
-        levels = self.levels or (0.5,)
         chunks = torch.split(torch.arange(len(windows)), _CHUNK)
         operations = 8.0 * len(windows) * self.context * self.settings.encoder.hidden_size**2
         # What is drawn, is drawn the same every time.
         with threads(threads_for(operations)), torch.random.fork_rng([]):
             torch.default_generator.manual_seed(0)
-            values = torch.cat([self._quantiles(model, windows.batch(chunk), levels) for chunk in chunks]).numpy()
-        quantiles = np.exp(values) if self.log else values  # [W, H, Q]
-        point = quantiles[..., levels.index(0.5)]
-        kept = quantiles if self.levels else quantiles[..., :0]
-        return Prediction.at(series, owner, origin, point, kept, self.levels)
+            quantiles = torch.cat([self.quantiles(model, windows.batch(chunk)) for chunk in chunks])
+        return self.interpret(series, owner, origin, quantiles.numpy())
 
-    def _require_context(self, series: SeriesSet) -> None:
-        short = np.flatnonzero(series.observed < self.choices.shortest)
-        if len(short):
-            raise DataError(
-                series.table.source,
-                f"a series must have {self.choices.shortest} steps with a target to be forecast, {len(short)} of "
-                f"{len(series)} are shorter: {list_names([series.names[s] for s in short])}. Give more of their past.",
-            )
-
-    def _quantiles(self, model: nn.ModuleList, batch: Batch, levels: tuple[float, ...]) -> Tensor:
-        """[B, H, Q] float64, the mean over the members, in units of the transformed target."""
+    def quantiles(self, model: nn.ModuleList, batch: Batch) -> Tensor:
+        """[B, H, Q] float64, of all levels or the point's, in the user's units; the mean over the members."""
+        levels = self.levels or (0.5,)
         total = torch.zeros(*batch.base.shape, len(levels), dtype=torch.float64)
         for member in model:
             total += self._member_quantiles(member, batch, levels)
-        return total / len(model) * batch.unit[..., None] + batch.anchor[..., None]
+        values = total / len(model) * batch.unit[..., None] + batch.anchor[..., None]
+        return values.exp() if self.log else values
 
     def _member_quantiles(self, member: nn.Module, batch: Batch, levels: tuple[float, ...]) -> Tensor:
         if not isinstance(member, AutoregressiveForecaster):

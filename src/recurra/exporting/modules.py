@@ -1,0 +1,39 @@
+"""The smaller modules of torch, as nodes."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from recurra.exporting.graph import Array, Graph, Value
+
+
+def linear(graph: Graph, module: nn.Linear, x: Value) -> Value:
+    """``[…, D]`` to ``[…, O]``."""
+    y = x @ matrix(graph, module.weight)
+    return y if module.bias is None else y + graph.constant(to_array(module.bias))
+
+
+def matrix(graph: Graph, weight: Tensor) -> Value:
+    """A weight ``[O, D]`` to multiply rows with: ``[D, O]``."""
+    return graph.weight(to_array(weight).T, rows=1)
+
+
+def to_array(tensor: Tensor) -> Array:
+    """The numbers of a weight."""
+    array: Array = tensor.detach().numpy()
+    return array
+
+
+def embedding(graph: Graph, table: Array, ids: Value) -> Value:
+    """``[…]`` int64 to ``[…, E]``."""
+    return graph.op("Gather", graph.weight(table), ids, dtype=table.dtype.type, axis=0)
+
+
+def relu(x: Value) -> Value:
+    """What is positive; the rest is 0."""
+    return x.graph.op("Relu", x)
+
+
+def softplus(x: Value) -> Value:
+    """``log(1 + exp(x))``."""
+    return x.graph.op("Softplus", x)

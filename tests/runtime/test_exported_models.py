@@ -1,0 +1,201 @@
+"""Models used without torch: what they answer is what the bundle answers, and nothing if the input is no number."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+
+import recurra
+from recurra import runtime
+from recurra.errors import BundleError, DataError, RecurraError, SettingsError
+
+FEW = recurra.TrainingOptions(steps=5)
+SMALL = recurra.Encoder(hidden_size=8)
+
+
+def assert_same_table(found: pl.DataFrame, expected: pl.DataFrame) -> None:
+    assert found.columns == expected.columns
+    for name in found.columns:
+        if found[name].dtype == pl.Float64:
+            np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=1e-5, atol=1e-5)
+        else:
+            assert found[name].to_list() == expected[name].to_list()
+
+
+@pytest.fixture(scope="module")
+def forecaster(tmp_path_factory):
+    """A bundle with covariates of all kinds, its export, and data with a known future."""
+    random, steps = np.random.default_rng(0), 90
+    frames = [
+        pl.DataFrame(
+            {
+                "shop": [shop] * steps,
+                "day": np.datetime64("2024-01-01") + np.arange(steps),
+                "sold": 10 + np.arange(steps) % 7 + random.normal(size=steps) * 0.1,
+                "weather": random.choice(["sun", "rain"], steps),
+                "promotion": random.integers(0, 2, steps).astype(float),
+            }
+        ).with_columns(sold=pl.when(pl.int_range(pl.len()) < steps - 5).then("sold"))
+        for shop in ("a", "b")
+    ]
+    data = pl.concat(frames)
+    settings = recurra.Forecasting(
+        time="day",
+        target="sold",
+        series="shop",
+        past="weather",
+        future="promotion",
+        horizon=4,
+        members=2,
+        encoder=SMALL,
+    )
+    bundle = recurra.train(settings, data, options=FEW)
+    path = tmp_path_factory.mktemp("forecaster") / "model.onnx"
+    recurra.export(bundle, path)
+    return bundle, path, data
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("writer")
+    (folder / "text.txt").write_text("to be or not to be, that is the question. " * 30)
+    settings = recurra.Generation(encoder=recurra.Encoder(hidden_size=8, layers=2, cell="gru"))
+    bundle = recurra.train(settings, folder / "text.txt", options=recurra.TrainingOptions(steps=30))
+    recurra.export(bundle, folder / "model.onnx")
+    return bundle, runtime.load(folder / "model.onnx")
+
+
+def test_a_forecast_is_the_bundle_s(forecaster):
+    bundle, path, data = forecaster
+    assert_same_table(runtime.load(path).predict(data), bundle.predict(data))
+
+
+@pytest.mark.parametrize("answer", [{"label": "label"}, {"label": "label", "multi_label": True}, {"target": "number"}])
+def test_classes_labels_and_numbers_of_texts_are_the_bundle_s(answer, tmp_path):
+    texts = [f"good film {n}" if n % 2 else f"bad day {n}" for n in range(40)]
+    data = {"text": texts, "label": ["+", "-"] * 20, "number": [float(n % 5) for n in range(40)]}
+    settings = recurra.Classification(text="text", encoder=SMALL, **answer)
+    bundle = recurra.train(settings, data, options=FEW)
+    recurra.export(bundle, tmp_path / "model.onnx")
+    assert_same_table(runtime.load(tmp_path / "model.onnx").predict(data), bundle.predict(data))
+
+
+@pytest.fixture(scope="module")
+def signals(tmp_path_factory):
+    step = np.arange(400)
+    data = {"id": (step // 10).tolist(), "t": (step % 10).tolist(), "x": (100 * np.sin(step)).tolist()}
+    data["move"] = [("up", "down")[n // 10 % 2] for n in step]
+    settings = recurra.Classification(sequence="id", time="t", label="move", encoder=SMALL)
+    bundle = recurra.train(settings, data, options=FEW)
+    path = tmp_path_factory.mktemp("signals") / "model.onnx"
+    recurra.export(bundle, path)
+    return bundle, runtime.load(path), data
+
+
+def test_classes_of_signals_are_the_bundle_s(signals):
+    bundle, model, data = signals
+    assert_same_table(model.predict(data), bundle.predict(data))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), None])
+def test_a_signal_with_a_number_that_is_none_is_refused_with_its_place(signals, bad):
+    _, model, data = signals
+    with pytest.raises(DataError, match=r"sequence .*3.*, step 5, 'x'"):
+        model.predict(data | {"x": [*data["x"][:34], bad, *data["x"][35:]]})
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_series_with_a_number_that_is_none_never_gives_a_plausible_forecast(forecaster, bad):
+    _, path, data = forecaster
+    model = runtime.load(path)
+    sold = data["sold"].to_list()
+    sold[80] = bad
+    with pytest.raises(DataError):
+        model.predict(data.with_columns(sold=pl.Series(sold)))
+    with pytest.raises(DataError):
+        model.predict(data.head(0))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_layer_refuses_what_is_no_number_and_what_is_not_there(bad, tmp_path):
+    recurra.export(recurra.nn.LSTM(3, 4), tmp_path / "layer.onnx")
+    model, x = runtime.load(tmp_path / "layer.onnx"), np.zeros((5, 2, 3))
+    for spoilt in (x + bad, x[:0], x[:, :0]):
+        with pytest.raises(DataError):
+            model.run(spoilt)
+    with pytest.raises(DataError, match=r"lengths.*every sequence must have a step, number 2 has none"):
+        model.run(x, lengths=[5, 0])
+    with pytest.raises(DataError):
+        model.run(x, state=(np.full((1, 2, 4), bad), np.zeros((1, 2, 4))))
+
+
+def test_what_comes_next_is_the_same_in_one_reading_and_symbol_by_symbol(writer):
+    _, model = writer
+    _, state = model.begin()
+    whole, _ = model.read("to be or", state)
+    for symbol in "to be or":
+        scores, state = model.read(symbol, state)
+    np.testing.assert_allclose(scores, whole, atol=1e-5)
+    assert np.exp(whole).sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_likeliest_text_is_the_bundle_s(writer):
+    bundle, model = writer
+    assert model.generate("to be", length=40, temperature=0) == bundle.generate("to be", length=40, beam=1).text
+
+
+def test_drawn_texts_follow_the_seed(writer):
+    _, model = writer
+    drawn = [model.generate("to", length=30, temperature=2.0, seed=seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    with pytest.raises(SettingsError):
+        model.generate(length=0)
+
+
+def test_torch_is_never_imported(forecaster):
+    _, path, data = forecaster
+    data.write_csv(path.with_name("data.csv"))
+    code = (
+        "import sys; from recurra import runtime;"
+        f"runtime.load({str(path)!r}).predict({str(path.with_name('data.csv'))!r});"
+        "print({'torch', 'onnx', 'matplotlib', 'pandas'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "set()\n"
+
+
+def test_a_pair_that_does_not_belong_together_is_refused(forecaster, tmp_path):
+    _, path, _ = forecaster
+    graph, about = tmp_path / "model.onnx", tmp_path / "model.json"
+    with pytest.raises(BundleError, match="beside the graph"):
+        runtime.load(graph)
+    about.write_bytes(path.with_suffix(".json").read_bytes())
+    with pytest.raises(BundleError, match="no such file"):
+        runtime.load(graph)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    graph.write_bytes(bytes(content))
+    with pytest.raises(BundleError, match="SHA-256 differs"):
+        runtime.load(graph)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"format": 2}, {"kind": "forcasting"}, {"kind": "classification"}, {"settings": []}, {"settings": {}}],
+    ids=str,
+)
+def test_a_json_file_that_says_something_else_is_refused(forecaster, change, tmp_path):
+    _, path, _ = forecaster
+    (tmp_path / "model.onnx").write_bytes(path.read_bytes())
+    about = json.loads(path.with_suffix(".json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(about | change))
+    with pytest.raises(RecurraError, match="model"):
+        runtime.load(tmp_path / "model.onnx")
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(BundleError, match="must be JSON"):
+        runtime.load(tmp_path / "model.onnx")
