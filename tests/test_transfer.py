@@ -206,10 +206,27 @@ def test_options_of_transfer_are_refused_without_it(name):
         recurra.train(plain, rows(), options=replace(FEW, **{name: 1.0}))
 
 
-def test_a_model_does_not_overwrite_what_it_starts_from(language_model):
-    with pytest.raises(SettingsError, match="another one than that of the model to start from"):
-        recurra.train(classification(language_model), rows(), out=language_model, overwrite=True, options=FEW)
-    assert recurra.load(language_model)
+@pytest.mark.filterwarnings("ignore:.*vocabulary.*")
+def test_a_model_may_take_the_place_of_what_it_starts_from(language_model, tmp_path):
+    place = shutil.copytree(language_model, tmp_path / "place")
+    hashed = sha256(place / "bundle.json")
+    recurra.train(classification(place), rows(), out=place, overwrite=True, options=FEW)
+    assert recurra.load(place).task.name == "classification"
+    assert recurra.load(place).provenance["from"]["sha256"] == hashed
+
+
+@pytest.mark.filterwarnings("ignore:.*vocabulary.*")
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "concat"])
+def test_it_is_streamed_and_exported_like_any_classifier(language_model, tmp_path, pooling):
+    bundle = recurra.train(classification(language_model, pooling=pooling), rows(), options=FEW)
+    expected = bundle.predict(["good film was some"]).row(0, named=True)
+    session = recurra.Session(bundle)
+    for word in ("good", "film", "was", "some"):
+        answer = session.feed(word)
+    for name, share in answer["probabilities"].items():
+        assert share == pytest.approx(expected[f"p({name})"], abs=1e-5)
+    exported = recurra.export(bundle, tmp_path / "model.onnx")
+    assert exported.verification.largest_difference < 1e-5
 
 
 @pytest.mark.filterwarnings("ignore:.*vocabulary.*")

@@ -1,7 +1,7 @@
 """What a classifier gains by starting from a language model of unlabelled sentences of the same kind.
 
     python benchmarks/transfer/run.py --validate --pooling concat     # for choosing: on validation sentences
-    python benchmarks/transfer/run.py                                 # the test, once
+    python benchmarks/transfer/run.py --pooling max                   # the test, once
 
 The data are ``sentence_polarity`` (Pang & Lee 2005): 10 % for the test and 10 % for validation by a fixed seed. As in
 ULMFiT, a language model first reads other text of the kind, 2,000 film reviews (``movie_reviews``, Pang & Lee 2004),
@@ -50,7 +50,7 @@ def main() -> None:
     runs = [
         _classify(learn, rows, size, seed, start, arguments)
         for size in map(int, arguments.sizes)
-        for start in ([folder] if arguments.alone else [None, folder])
+        for start in ([folder] if arguments.alone else [None] if arguments.scratch else [None, folder])
         for seed in range(arguments.seeds)
     ]
     result = {"rows": len(rows), "language model": language, "runs": runs, "summary": _summary(runs)}
@@ -136,6 +136,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--validate", action="store_true", help="score on the validation sentences, for choosing")
     parser.add_argument("--alone", action="store_true", help="only with --from")
+    parser.add_argument("--scratch", action="store_true", help="only without --from")
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="labelled sentences; 0: all")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--language-model", metavar="DIR", help="keep it there, and use it again")

@@ -108,7 +108,6 @@ class _Run:
         start = read_start(settings)
         run = cls._of(settings, data, options, folder, start)
         if folder is not None:
-            _require_apart(folder, start)
             shutil.rmtree(folder / RUN, ignore_errors=True)
             if start is not None:
                 keep_start(start, folder / RUN / _START)
@@ -166,8 +165,8 @@ class _Run:
             "training": plain.to_dict(self.options),
             "data": [str(file.resolve()) for file in files],
             "sha256": self.data.sha256,
-            "replaces": _mark(folder),
             "from": self.origin.get("from", {}).get("sha256"),
+            "replaces": _mark(folder),
         }
 
     @property
@@ -269,13 +268,6 @@ def _require_free(folder: Path) -> None:
     if (folder / MANIFEST).exists():
         raise SettingsError(
             f"out {folder}", "the folder must be free, a model is in it. Choose another one or delete it."
-        )
-
-
-def _require_apart(folder: Path, start: Pretrained | None) -> None:
-    if start is not None and folder.resolve() == Path(start.source).resolve():
-        raise SettingsError(
-            f"out {folder}", "the folder must be another one than that of the model to start from. Choose another."
         )
 
 

@@ -216,6 +216,15 @@ class Generates(Protocol):
         ...
 
 
+@runtime_checkable
+class Pretrains(Protocol):
+    """A task whose model others can start from."""
+
+    def pretrained(self, model: nn.ModuleList, source: str, sha256: str) -> Any:
+        """What the model gives to others (:class:`recurra.tasks.pretrained.Pretrained`)."""
+        ...
+
+
 class Live(Protocol):
     """A model in the midst of a stream: all that the next answer depends on, of a size that does not grow."""
 
@@ -247,15 +256,6 @@ class GoesLive(Protocol):
         Raises:
             SettingsError: this model needs to see what comes later; the message says what to train instead.
         """
-        ...
-
-
-@runtime_checkable
-class Pretrains(Protocol):
-    """A task whose model others can start from."""
-
-    def pretrained(self, model: nn.ModuleList, source: str, sha256: str) -> Any:
-        """What the model gives to others (:class:`recurra.tasks.pretrained.Pretrained`)."""
         ...
 
 

@@ -15,13 +15,12 @@ from recurra.exporting.graph import Graph, Value
 from recurra.exporting.modules import embedding, linear, matrix, relu, to_array
 from recurra.exporting.recurrent import encoder, last
 from recurra.exporting.subject import Trial, draw_lengths, mean, spoilt
-from recurra.exporting.symbols import symbol_encoder
 from recurra.nn.front import Convolution
 from recurra.nn.pooling import Pooling
 from recurra.tasks.classification.answers import Number, OneClass
 from recurra.tasks.classification.examples import Examples
 from recurra.tasks.classification.inputs import Scale
-from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
+from recurra.tasks.classification.models import Classifier
 from recurra.tasks.classification.task import ClassificationTask
 
 _LEAST = float(np.finfo(np.float32).min)
@@ -99,21 +98,16 @@ def _mask(graph: Graph, values: Value, lengths: Value) -> Value:
 
 def _raw(graph: Graph, member: nn.Module, values: Value, lengths: Value) -> Value:
     """``[B, R]`` the raw outputs of one member."""
-    if isinstance(member, TransferredClassifier):
-        outputs, state = symbol_encoder(graph, member.encoder, values, lengths)
-        top = member.encoder.stacks[-1]
-        final = last(top, state[-len(state) // len(member.encoder.stacks) :])
-        pooled = _pooled(graph, member.pooling, outputs, _mask(graph, outputs, lengths), final)
-        return linear(graph, member.output, pooled)
-    assert isinstance(member, SequenceClassifier)
-    if member.embedding is not None:
-        values = embedding(graph, to_array(member.embedding.table.weight), values)
+    assert isinstance(member, Classifier)
+    if member.table is not None:
+        values = embedding(graph, to_array(member.table), values)
     if member.linear is not None:
         values = linear(graph, member.linear, values)
     if member.convolution is not None:
         values, lengths = _convolution(graph, member.convolution, values, lengths)
-    outputs, state = encoder(graph, member.encoder, values, lengths)
-    pooled = _pooled(graph, member.pooling, outputs, _mask(graph, outputs, lengths), last(member.encoder, state))
+    for stack in member.stacks:
+        values, state = encoder(graph, stack, values, lengths)
+    pooled = _pooled(graph, member.pooling, values, _mask(graph, values, lengths), last(stack, state))
     return linear(graph, member.output, pooled)
 
 
@@ -135,7 +129,7 @@ def _convolution(graph: Graph, front: Convolution, values: Value, lengths: Value
 
 
 def _pooled(graph: Graph, pooling: Pooling, outputs: Value, mask: Value, last: Value) -> Value:
-    """``[B, T, O]``, zero on padding, to ``[B, O]``."""
+    """``[B, T, O]``, zero on padding, to ``[B, output_size]``."""
     if pooling.kind == "last":
         return last
     real = mask.unsqueeze(-1)  # [B, T, 1]
@@ -144,7 +138,7 @@ def _pooled(graph: Graph, pooling: Pooling, outputs: Value, mask: Value, last: V
     if pooling.kind == "max":
         return _maximum(graph, outputs, real)
     if pooling.kind == "concat":
-        return graph.concat([last, _maximum(graph, outputs, real), _mean(graph, outputs, real)], axis=1)
+        return graph.concat([last, _maximum(graph, outputs, real), _mean(graph, outputs, real)], axis=-1)
     hidden = graph.op("Tanh", linear(graph, pooling.hidden, outputs))
     scores = graph.where(real, hidden @ matrix(graph, pooling.score.weight), _LEAST)  # [B, T, 1]
     weights = graph.op("Softmax", scores, axis=1)

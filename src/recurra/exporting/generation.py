@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from recurra.exporting.graph import Graph, Value
-from recurra.exporting.modules import linear, matrix, to_array
+from recurra.exporting.modules import embedding, linear, matrix, to_array
+from recurra.exporting.recurrent import State, encoder
 from recurra.exporting.subject import Trial, draw_state, spoilt, state_inputs, state_outputs
-from recurra.exporting.symbols import symbol_encoder
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.softmax import AdaptiveSoftmax, FullSoftmax
+from recurra.nn.stack import RecurrentStack
 from recurra.tasks.generation.model import LanguageModel
 from recurra.tasks.generation.task import GenerationTask
 
@@ -50,7 +51,7 @@ class GenerationSubject:
         model, symbols = self._language_model, len(self.task.vocabulary)
         ids = graph.input("ids", np.int64, "B", "T")
         state = state_inputs(graph, self.state)
-        features, after = symbol_encoder(graph, model.encoder, ids, state=state)
+        features, after = _features(graph, model.encoder, ids, state)
         logits = _log_probabilities(graph, model.head, features, model.encoder)
         spoil = spoilt(graph, dict.fromkeys(state, (0, 2))).unsqueeze(-1)  # [B, 1]
         graph.output("log_probabilities", logits + spoil.unsqueeze(-1), "B", "T", symbols)
@@ -69,6 +70,22 @@ class GenerationSubject:
 
     def describe(self) -> dict[str, Any]:
         return self.task.to_dict()
+
+
+def _features(graph: Graph, model: SymbolEncoder, ids: Value, state: State) -> tuple[Value, State]:
+    """``[B, T, O]``, and the state after the last symbol."""
+    if model.embedding is None:
+        depth, ends = graph.integers(model.symbols), graph.constant(np.array([0.0, 1.0], np.float32))
+        values = graph.op("OneHot", ids, depth, ends, dtype=np.float32, axis=-1)
+    else:
+        values = embedding(graph, to_array(model.embedding), ids)
+    after: list[Value] = []
+    parts = len(state) // len(model.layers)  # of each layer
+    for number, layer in enumerate(model.layers):
+        assert isinstance(layer, RecurrentStack)
+        values, now = encoder(graph, layer, values, None, state[number * parts : (number + 1) * parts])
+        after += now
+    return values, tuple(after)
 
 
 def _log_probabilities(

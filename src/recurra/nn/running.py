@@ -19,7 +19,7 @@ class RunningPooling:
     """What a :class:`Pooling` would say of all outputs so far.
 
     What is carried is one array of numbers: nothing for ``"last"``; the sum and the count for ``"mean"``; the largest
-    for ``"max"``; both of these for ``"concat"``; for ``"attention"`` the weighted sum, the sum of the weights, and the
+    for ``"max"``; these three for ``"concat"``; for ``"attention"`` the weighted sum, the sum of the weights, and the
     largest score, which both are relative to, so that none overflows. Sums are in float64. As of a stepper's, an output
     counts once it is kept.
 
@@ -39,7 +39,7 @@ class RunningPooling:
         }
         self._kept: Floats
         self._kept, self.add = kinds[pooling.kind]
-        """``add(output [O])`` returns the vector [O] of all outputs so far."""
+        """``add(output [O])`` returns the vector of all outputs so far."""
         self._now: Floats = self._kept
         if pooling.kind == "attention":
             self._hidden, self._bias = (part.detach().numpy() for part in (pooling.hidden.weight, pooling.hidden.bias))
@@ -72,10 +72,12 @@ class RunningPooling:
         return pooled
 
     def _concat(self, output: Floats) -> Floats:
-        sums, count, most = np.split(self._now, [len(output), len(output) + 1])
-        sums, count, most = sums + output, count + 1.0, np.maximum(most, output)
-        self._now = np.concatenate([sums, count, most])
-        return np.concatenate([output, most, sums / count], dtype=output.dtype)
+        size = len(output)
+        sums = self._now[: size + 1] + np.append(output, 1.0)
+        largest = np.maximum(self._now[size + 1 :], output)
+        self._now = np.concatenate([sums, largest])
+        pooled: Floats = np.concatenate([output, largest, sums[:-1] / sums[-1]]).astype(output.dtype)
+        return pooled
 
     def _attention(self, output: Floats) -> Floats:
         score = float(self._score.dot(np.tanh(self._hidden.dot(output) + self._bias)))

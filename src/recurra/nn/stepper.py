@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recurra.nn.language import SymbolEncoder
 from recurra.nn.stack import RecurrentStack
 from recurra.types import State
 
@@ -49,54 +48,6 @@ def stepper(stack: RecurrentStack) -> Stepper:
     (4,)
     """
     return stack.layer.walk() or _ByLayer(stack)
-
-
-class SymbolStepper:
-    """A place in a text that a :class:`SymbolEncoder` reads, a symbol at a time; kept and undone as of a stepper."""
-
-    def __init__(self, encoder: SymbolEncoder) -> None:
-        self._steppers = [stepper(stack) for stack in encoder.stacks]
-        table = encoder.embedding
-        self._table: NDArray[Any] | None = None if table is None else table.detach().numpy()  # [V, E]
-
-    def step(self, number: int) -> NDArray[Any]:
-        """The features [O] after one more symbol."""
-        first = self._steppers[0]
-        if self._table is None:
-            first.input[:] = 0
-            first.input[number] = 1
-        else:
-            first.input[:] = self._table[number]
-        features = first.step()
-        for layer in self._steppers[1:]:
-            layer.input[:] = features
-            features = layer.step()
-        return features
-
-    def keep(self) -> None:
-        """Let the symbols since the last time count."""
-        for one in self._steppers:
-            one.keep()
-
-    def undo(self) -> None:
-        """Go back to what was kept last."""
-        for one in self._steppers:
-            one.undo()
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        """What was kept of each layer, from the lowest on, as it lies here."""
-        return {
-            f"layers.{layer}.{number}": part
-            for layer, one in enumerate(self._steppers)
-            for number, part in enumerate(one.state)
-        }
-
-    @property
-    def features(self) -> NDArray[Any]:
-        """The features [O] after what was kept: without dropout they are h of the last layer."""
-        h: Tensor = self._steppers[-1].state[0][-1, 0]
-        return h.numpy()
 
 
 class _ByLayer:

@@ -44,7 +44,7 @@ def close(got: float, want: float) -> bool:
     return math.isclose(got, want, rel_tol=RTOL, abs_tol=ATOL)
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention", "concat"])
 @pytest.mark.parametrize(
     "options",
     [

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from recurra.data.vocabulary import Vocabulary
 from recurra.errors import DataError, SettingsError
 from recurra.nn.running import RunningPooling
-from recurra.nn.stepper import SymbolStepper, stepper
+from recurra.nn.stepper import stepper
 from recurra.tasks.classification.answers import Number, OneClass, SeveralLabels
-from recurra.tasks.classification.models import SequenceClassifier, TransferredClassifier
+from recurra.tasks.classification.models import Classifier
 from recurra.tasks.classification.predictions import LIKELY
 
 if TYPE_CHECKING:
@@ -36,10 +36,9 @@ class LiveClassifier:
     """
 
     def __init__(self, task: ClassificationTask, model: nn.ModuleList) -> None:
-        for member in model:
-            if isinstance(member, SequenceClassifier):
-                _require_streamable(member)
-        self._members = [_Member(member) for member in model]
+        members = [member for member in model if isinstance(member, Classifier)]
+        _require_streamable(members[0])
+        self._members = [_Member(member) for member in members]
         self._read = _Texts(task.vocabulary) if task.vocabulary is not None else _Numbers(task)
         self._say: _Say = _SAY[type(task.answers)](task.answers)
 
@@ -66,54 +65,43 @@ class LiveClassifier:
 
 
 class _Member:
-    """One network: its recurrent layers and what stands before them, the pooling, the output."""
+    """One network: what stands before its recurrent layers, these, the pooling, the output."""
 
-    def __init__(self, model: nn.Module) -> None:
-        assert isinstance(model, (SequenceClassifier, TransferredClassifier))
-        self._place = SymbolStepper(model.encoder) if isinstance(model, TransferredClassifier) else _Place(model)
+    def __init__(self, model: Classifier) -> None:
+        self._steppers = [stepper(stack) for stack in model.stacks]
         self._pool = RunningPooling(model.pooling, model.encoder.output_size)
+        self._table = None if model.table is None else _array(model.table)  # [V, E]
+        self._linear = None if model.linear is None else (_array(model.linear.weight), _array(model.linear.bias))
         self._weight, self._bias = _array(model.output.weight), _array(model.output.bias)  # [R, O], [R]
 
     def read(self, steps: Sequence[Any]) -> Floats:
         """[R] the raw outputs after these steps."""
         for step in steps:
-            pooled = self._pool.add(self._place.step(step))
+            values = step if self._table is None else self._table[step]
+            if self._linear is not None:
+                values = self._linear[0].dot(values) + self._linear[1]
+            for one in self._steppers:
+                one.input[:] = values
+                values = one.step()
+            pooled = self._pool.add(values)
         raw: Floats = self._weight.dot(pooled) + self._bias  # .dot takes half the time of @
         return raw
 
     def keep(self) -> None:
-        self._place.keep()
+        for one in self._steppers:
+            one.keep()
         self._pool.keep()
 
     def undo(self) -> None:
-        self._place.undo()
+        for one in self._steppers:
+            one.undo()
         self._pool.undo()
 
     @property
     def state(self) -> dict[str, Tensor]:
-        return self._place.state | {"pooling": torch.from_numpy(self._pool.state)}
-
-
-class _Place:
-    """A place in a sequence of symbols or numbers."""
-
-    def __init__(self, model: SequenceClassifier) -> None:
-        self._stepper = stepper(model.encoder)
-        self._table = None if model.embedding is None else _array(model.embedding.table.weight)  # [V, E]
-        self._linear = None if model.linear is None else (_array(model.linear.weight), _array(model.linear.bias))
-        self.keep, self.undo = self._stepper.keep, self._stepper.undo
-
-    def step(self, step: Any) -> Floats:
-        """The outputs [O] after one more."""
-        values = step if self._table is None else self._table[step]
-        if self._linear is not None:
-            values = self._linear[0].dot(values) + self._linear[1]
-        self._stepper.input[:] = values
-        return self._stepper.step()
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        return {f"layers.{number}": part for number, part in enumerate(self._stepper.state)}
+        layers = (part for one in self._steppers for part in one.state)
+        parts = {f"layers.{number}": part for number, part in enumerate(layers)}
+        return parts | {"pooling": torch.from_numpy(self._pool.state)}
 
 
 # What an observation is
@@ -246,7 +234,7 @@ def _array(tensor: Tensor) -> Floats:
     return values
 
 
-def _require_streamable(model: SequenceClassifier) -> None:
+def _require_streamable(model: Classifier) -> None:
     """Refuse a model that must have seen the end before it can say anything."""
     obstacles = dict(_obstacles(model))
     if obstacles:
@@ -257,9 +245,9 @@ def _require_streamable(model: SequenceClassifier) -> None:
         )
 
 
-def _obstacles(model: SequenceClassifier) -> Iterator[tuple[str, str]]:
+def _obstacles(model: Classifier) -> Iterator[tuple[str, str]]:
     """What stands in the way, and the flag without it."""
-    if model.encoder.layer.bidirectional:
+    if any(stack.layer.bidirectional for stack in model.stacks):
         yield "this one also reads backwards, from the end, which a stream has not", "--no-bidirectional"
     if model.convolution is not None:
         yield "the convolution before its layers sees steps that are yet to come", "--front linear"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from recurra.nn import build_encoder
 from recurra.nn.front import Convolution, SymbolEmbedding
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.pooling import Pooling
+from recurra.nn.stack import RecurrentStack
 from recurra.tasks.classification.examples import Batch
 from recurra.tasks.classification.settings import Classification
 
@@ -39,6 +42,16 @@ class SequenceClassifier(nn.Module):
         self.pooling = Pooling(settings.pooling, self.encoder.output_size)
         self.dropout = nn.Dropout(settings.encoder.dropout)
         self.output = nn.Linear(self.pooling.output_size, outputs)
+
+    @property
+    def stacks(self) -> list[RecurrentStack]:
+        """The recurrent layers, as one stack."""
+        return [self.encoder]
+
+    @property
+    def table(self) -> Tensor | None:
+        """``[V, E]`` the vectors of symbols; None for numbers."""
+        return None if self.embedding is None else self.embedding.table.weight
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, R] raw outputs."""
@@ -73,6 +86,7 @@ class TransferredClassifier(nn.Module):
 
     def __init__(self, settings: Classification, vocabulary: Vocabulary, size: int, outputs: int) -> None:
         super().__init__()
+        self.linear, self.convolution = None, None  # nothing fits between its embeddings and its layers
         self.encoder = SymbolEncoder(
             len(vocabulary),
             settings.encoder,
@@ -82,6 +96,16 @@ class TransferredClassifier(nn.Module):
         )
         self.pooling = Pooling(settings.pooling, self.encoder.output_size)
         self.output = nn.Linear(self.pooling.output_size, outputs)
+
+    @property
+    def stacks(self) -> list[RecurrentStack]:
+        """The recurrent layers, the lowest first."""
+        return self.encoder.stacks
+
+    @property
+    def table(self) -> Tensor | None:
+        """``[V, E]`` the vectors of symbols."""
+        return self.encoder.embedding
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, R] raw outputs."""
@@ -103,6 +127,9 @@ class TransferredClassifier(nn.Module):
         """The weights from the input upwards; pooling and output come last, together."""
         head = [*self.pooling.parameters(), *self.output.parameters()]
         return [*self.encoder.layer_groups(), head]
+
+
+Classifier: TypeAlias = SequenceClassifier | TransferredClassifier
 
 
 def _embedding(settings: Classification, vocabulary: Vocabulary, size: int) -> SymbolEmbedding:

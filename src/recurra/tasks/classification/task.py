@@ -156,7 +156,9 @@ class ClassificationTask(FittedClassification):
         """Samples per step, the highest learning rate, and the weight decay, much for texts."""
         batch_size = 64 if self.samples < 20_000 else 128
         defaults = {"batch_size": batch_size, "learning_rate": 2e-3, "l2": 1e-4 if self.vocabulary is None else 0.1}
-        return defaults if self.settings.from_ is None else {**defaults, "unfreeze": 0.1, **TRANSFER}
+        if self.settings.from_ is None:
+            return defaults
+        return {**defaults, "learning_rate": 2e-2, "unfreeze": 0.1, **TRANSFER}  # of the head; embeddings learn slower
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many samples, many over few; fewer of texts, which are learned by heart."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from recurra.data.vocabulary import UNKNOWN, Vocabulary
 from recurra.decoding import rule_out
 from recurra.errors import DataError
-from recurra.nn.stepper import SymbolStepper
+from recurra.nn.stepper import stepper
 from recurra.tasks.generation.model import LanguageModel
 from recurra.tasks.generation.parts import START
 from recurra.tasks.generation.writing import FORBIDDEN
@@ -31,9 +31,11 @@ class LiveLanguageModel:
 
     def __init__(self, model: LanguageModel, vocabulary: Vocabulary) -> None:
         self._model, self._vocabulary = model, vocabulary
-        self._place = SymbolStepper(model.encoder)
-        self._place.step(START)
-        self._place.keep()
+        self._steppers = [stepper(layer) for layer in model.encoder.stacks]
+        table = model.encoder.embedding
+        self._table: NDArray[Any] | None = None if table is None else table.detach().numpy()  # [V, E]
+        self._read(START)
+        self._keep()
         self._scores = self._score()
 
     @torch.no_grad()
@@ -42,11 +44,11 @@ class LiveLanguageModel:
         ids, scores, total = self._encode(observation), self._scores, 0.0
         for number in ids:
             total += float(scores[number])
-            scores = self._head(self._place.step(number))
+            scores = self._head(self._read(number))
         if not math.isfinite(total + float(scores.logsumexp(-1))):
-            self._place.undo()
+            self._undo()
             raise DataError(_WHERE, "what the model says after it must be finite, it is not. Begin a new stream.")
-        self._place.keep()
+        self._keep()
         self._scores = scores
         return {
             "symbols": len(ids),
@@ -58,7 +60,11 @@ class LiveLanguageModel:
     @property
     def state(self) -> dict[str, Tensor]:
         """Of the recurrent layers, from the lowest on."""
-        return self._place.state
+        return {
+            f"layers.{layer}.{number}": part
+            for layer, one in enumerate(self._steppers)
+            for number, part in enumerate(one.state)
+        }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from a state."""
@@ -75,9 +81,23 @@ class LiveLanguageModel:
             raise DataError(_WHERE, f"a text must have a {unit} to read, {observation!r:.40} has none. Leave it out.")
         return ids
 
+    def _read(self, number: int) -> NDArray[Any]:
+        """The features [O] after one more symbol."""
+        first = self._steppers[0]
+        if self._table is None:
+            first.input[:] = 0
+            first.input[number] = 1
+        else:
+            first.input[:] = self._table[number]
+        features = first.step()
+        for layer in self._steppers[1:]:
+            layer.input[:] = features
+            features = layer.step()
+        return features
+
     def _score(self) -> Tensor:
-        """[V] the log-probabilities of what follows."""
-        return self._head(self._place.features)
+        """[V] the log-probabilities of what follows; without dropout the features are h of the last layer."""
+        return self._head(self._steppers[-1].state[0][-1, 0].numpy())
 
     @torch.no_grad()
     def _head(self, features: NDArray[Any]) -> Tensor:
@@ -93,3 +113,11 @@ class LiveLanguageModel:
             {"symbol": self._vocabulary.symbol(number), "log_probability": score}
             for number, score in zip(ids.tolist(), scores.tolist(), strict=True)
         ]
+
+    def _keep(self) -> None:
+        for one in self._steppers:
+            one.keep()
+
+    def _undo(self) -> None:
+        for one in self._steppers:
+            one.undo()
