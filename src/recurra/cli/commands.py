@@ -1,4 +1,4 @@
-"""The commands: train, resume, evaluate, backtest, predict, generate, info, demo."""
+"""The commands: train, resume, evaluate, backtest, predict, generate, serve, info, demo."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from recurra.cli.flags import flags_of, gather, with_flags
 from recurra.errors import SettingsError
+from recurra.server.settings import Serving
 from recurra.settings import Sampling, from_dict
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
@@ -175,6 +176,22 @@ app.command(rich_help_panel="Use")(with_flags(_SAMPLING)(generate))
 def _show(text: str) -> None:
     typer.echo(text, nl=False)
     sys.stdout.flush()
+
+
+def serve(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="folders of bundles, DIR or NAME=DIR")],
+    config: Config = None,
+    **given: Any,
+) -> None:
+    """Answer requests over HTTP, with a page to try the models in the browser."""
+    from recurra.server.models import name_folders
+    from recurra.server.run import serve as run
+
+    run(name_folders(folders), from_dict(Serving, gather(_SERVING, given, config).get("serving", {})))
+
+
+_SERVING = list(flags_of(Serving, "serving"))
+app.command(rich_help_panel="Use")(with_flags(_SERVING)(serve))
 
 
 @app.command(rich_help_panel="Use")

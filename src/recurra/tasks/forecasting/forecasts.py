@@ -57,7 +57,7 @@ class Prediction:
         columns: dict[str, object] = {}
         if len(self.names) > 1:
             columns[series] = np.repeat(np.array(self.names)[self.series], horizon)
-        columns[time] = _as_dates(self.time.ravel())
+        columns[time] = as_dates(self.time.ravel())
         columns["point"] = self.point.ravel()
         for q, level in enumerate(self.levels):
             columns[f"q{level:g}"] = self.quantiles[..., q].ravel()
@@ -101,7 +101,7 @@ class Forecasts(Prediction):
         )
 
 
-def _as_dates(time: NDArray[Any]) -> NDArray[Any]:
+def as_dates(time: NDArray[Any]) -> NDArray[Any]:
     """Times that are all at midnight are dates."""
     if time.dtype.kind != "M":
         return time

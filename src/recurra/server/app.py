@@ -1,0 +1,63 @@
+"""The application: routes, what stands around them, and errors as sentences."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
+
+from recurra.errors import RecurraError
+from recurra.server.metrics import Measured
+from recurra.server.refusals import Refused
+from recurra.server.routes import make_routes
+from recurra.server.service import Service
+
+_log = logging.getLogger("recurra.server")
+
+
+def make_app(service: Service) -> ASGIApp:
+    """The application of a service; it is closed with its lifespan."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(title="Recurra", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.include_router(make_routes(service))
+    app.add_exception_handler(RecurraError, _say)
+    app.add_exception_handler(HTTPException, _say_http)
+    app.add_exception_handler(RequestValidationError, _say_invalid)
+    app.add_exception_handler(Exception, _say_nothing)
+    return Measured(app, service.metrics, service.settings.log_requests)
+
+
+async def _say(_: Request, error: Exception) -> Response:
+    """A refusal has a status of its own; any other error on purpose is about what the request says."""
+    status, headers = (error.status, error.headers) if isinstance(error, Refused) else (422, {})
+    return JSONResponse({"error": str(error)}, status, headers)
+
+
+async def _say_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _say_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"error": f"[{'.'.join(map(str, first['loc']))}] {first['msg']}"}, 422)
+
+
+async def _say_nothing(_: Request, error: Exception) -> Response:
+    """What should not happen is told to the log, without the values that made it happen."""
+    places = "".join(traceback.format_tb(error.__traceback__))
+    _log.error("internal error, %s:\n%s", type(error).__name__, places)
+    return JSONResponse({"error": "[server] an internal error; the server's log says where."}, 500)

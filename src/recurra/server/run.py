@@ -1,0 +1,85 @@
+"""A server from start to end: models, socket, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+
+from recurra.errors import SettingsError
+from recurra.server.app import make_app
+from recurra.server.connections import GuardedProtocol
+from recurra.server.service import Service
+from recurra.server.settings import Serving
+
+_log = logging.getLogger("recurra.server")
+
+
+def serve(folders: dict[str, Path], settings: Serving) -> None:
+    """Load the models and answer requests until SIGTERM or Ctrl-C.
+
+    Raises:
+        SettingsError: the address cannot be used, or no model could be loaded.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    service = Service(folders, settings)
+    service.models.load()
+    if not list(service.models):
+        raise SettingsError("serve", f"a model must be there, none could be loaded: {next(iter(service.models.failed.values()))}")
+    Server(service).run(sockets=[_listen(settings)])
+
+
+class Server(uvicorn.Server):
+    """Uvicorn's server, which also loads models anew on SIGHUP, and says that it is about to stop."""
+
+    def __init__(self, service: Service) -> None:
+        settings = service.settings
+        super().__init__(
+            uvicorn.Config(
+                make_app(service),
+                http=partial(GuardedProtocol, receive=settings.receive),  # type: ignore[arg-type]
+                ws_max_size=settings.body,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=int(settings.grace),
+            )
+        )
+        self.service = service
+        self._reloading: asyncio.Task[None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen; SIGHUP is heard from now on."""
+        await super().startup(sockets)
+        if threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+
+    def _reload(self) -> None:
+        self._reloading = asyncio.create_task(self.service.models.reload())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop taking requests, finish those that were accepted."""
+        self.service.closing = True
+        await super().shutdown(sockets)
+
+
+def _listen(settings: Serving) -> socket.socket:
+    """The socket to listen on, and a word on how it is reached."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as error:
+        raise SettingsError(
+            f"{settings.host}:{settings.port}", f"the address must be free and this machine's own: {error.strerror}."
+        ) from None
+    host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
+    _log.info("listening on http://%s:%d", host, listening.getsockname()[1])
+    return listening
