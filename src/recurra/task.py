@@ -220,6 +220,15 @@ class Responds(Protocol):
 
 
 @runtime_checkable
+class Explains(Protocol):
+    """A task that says what of a request spoke for its answer."""
+
+    def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
+        """The answer to one request as JSON values, and under ``words`` each piece of it with its weight."""
+        ...
+
+
+@runtime_checkable
 class Backtests(Protocol):
     """A task whose data have an end that can be taken for unseen."""
 

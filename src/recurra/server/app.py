@@ -11,9 +11,10 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from recurra.errors import RecurraError
+from recurra.server.access import Guarded
 from recurra.server.metrics import Measured
 from recurra.server.refusals import Refused
 from recurra.server.routes import make_routes
@@ -35,8 +36,23 @@ def make_app(service: Service) -> ASGIApp:
     app.add_exception_handler(RecurraError, _say)
     app.add_exception_handler(HTTPException, _say_http)
     app.add_exception_handler(RequestValidationError, _say_invalid)
-    app.add_exception_handler(Exception, _say_nothing)
-    return Measured(app, service.metrics, service.settings.log_requests)
+    app.add_exception_handler(Exception, _say_internal)
+    guarded = Guarded(app, service.settings)
+    return _Contained(Measured(guarded, service.metrics, service.settings.log_requests))
+
+
+class _Contained:
+    """Ends what should not happen: the log is told where it was, without the values that made it happen."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except Exception as error:
+            places = "".join(traceback.format_tb(error.__traceback__))
+            _log.error("internal error, %s:\n%s", type(error).__name__, places)
 
 
 async def _say(_: Request, error: Exception) -> Response:
@@ -56,8 +72,5 @@ async def _say_invalid(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"[{'.'.join(map(str, first['loc']))}] {first['msg']}"}, 422)
 
 
-async def _say_nothing(_: Request, error: Exception) -> Response:
-    """What should not happen is told to the log, without the values that made it happen."""
-    places = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("internal error, %s:\n%s", type(error).__name__, places)
+async def _say_internal(_: Request, error: Exception) -> Response:  # noqa: ARG001 - its words may hold values
     return JSONResponse({"error": "[server] an internal error; the server's log says where."}, 500)

@@ -39,16 +39,8 @@ def read(kind: str, model: Model, body: bytes, query: Mapping[str, str], setting
     raise Refused(415, "content-type", f"{wire.JSON} or {wire.ARRAY} must come. Say which one the body is.")
 
 
-def responder(model: Model) -> Responds:
-    """The task of a model, if it can answer."""
-    task = model.bundle.task
-    if not isinstance(task, Responds):
-        raise Refused(409, model.name, f"a model for {task.name} does not predict. Ask it for what it can do.")
-    return task
-
-
 def _read_json(model: Model, body: bytes, settings: Serving) -> Asked:
-    task, content = responder(model), wire.read_json(body)
+    task, content = model.responder, wire.read_json(body)
     if not isinstance(content, dict) or set(content) not in ({"input"}, {"inputs"}):
         raise DataError("body", 'an object with one field must come, {"input": …} or {"inputs": […, …]}.')
     about = {"model": model.name, "version": model.version}
@@ -77,7 +69,7 @@ def _check(task: Responds, number: int, one: Any, longest: int) -> Any:
 
 
 def _read_array(model: Model, body: bytes, query: Mapping[str, str], settings: Serving) -> Asked:
-    task, array = responder(model), wire.read_array(body)
+    task, array = model.responder, wire.read_array(body)
     if array.ndim < 3:
         one = task.check_array(array, query, settings.length)
         return Asked([one], lambda said: wire.write_array(said[0].astype(array.dtype)), wire.ARRAY)

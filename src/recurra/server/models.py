@@ -13,6 +13,7 @@ from recurra.bundle import MANIFEST, Bundle, load
 from recurra.errors import RecurraError, SettingsError, nearest
 from recurra.server.batching import Batcher
 from recurra.server.refusals import Refused
+from recurra.task import Responds
 
 _log = logging.getLogger("recurra.server")
 _DIGITS = 12  # of the SHA-256 that names a version
@@ -27,6 +28,16 @@ class Model:
     """The first digits of the SHA-256 of its manifest, which holds those of its weights."""
     bundle: Bundle
     batcher: Batcher
+    predicts: Responds | None
+    """Its task, if it answers single requests."""
+
+    @property
+    def responder(self) -> Responds:
+        """Its task; 409 if it does not predict."""
+        if self.predicts is None:
+            what = self.bundle.task.name
+            raise Refused(409, self.name, f"a model for {what} does not predict. Ask it for what it can do.")
+        return self.predicts
 
 
 class Models:
@@ -68,7 +79,8 @@ class Models:
         old = self._models.get(name)
         if old is None or old.version != version:
             bundle = load(folder)
-            self._models[name] = Model(name, version, bundle, self._make_batcher(bundle))
+            predicts = bundle.task if isinstance(bundle.task, Responds) else None
+            self._models[name] = Model(name, version, bundle, self._make_batcher(bundle), predicts)
             _log.info("model %r: version %s of %s, %s", name, version, bundle.task.name, folder)
 
     async def reload(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -32,6 +33,7 @@ def serve(folders: dict[str, Path], settings: Serving) -> None:
     service.models.load()
     if not list(service.models):
         raise SettingsError("serve", f"a model must be there, none could be loaded: {next(iter(service.models.failed.values()))}")
+    gc.freeze()  # what is there now, stays: looking through it again and again would stop the server for 0.1 s
     Server(service).run(sockets=[_listen(settings)])
 
 
@@ -48,6 +50,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,
                 timeout_graceful_shutdown=int(settings.grace),
             )
         )

@@ -31,6 +31,10 @@ class Service:
         self.models = Models(folders, self._batcher)
         self.gate = Gate(settings.queue, f"All {settings.queue} places for requests are taken.")
         self.metrics.watch("recurra_requests_in_progress", "requests let in and not yet answered", lambda: self.gate.inside)
+        self.writers = ThreadPoolExecutor(
+            settings.writers, "writer", initializer=torch.set_num_threads, initargs=(settings.threads,)
+        )
+        self.desk = Gate(settings.writers, f"{settings.writers} texts are being written, no more can be.")
         self.closing = False
 
     def _batcher(self, bundle: Bundle) -> Batcher:
@@ -42,3 +46,4 @@ class Service:
     def close(self) -> None:
         """Let the worker end what it does."""
         self.worker.shutdown()
+        self.writers.shutdown()

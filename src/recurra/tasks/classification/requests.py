@@ -16,12 +16,16 @@ from recurra.data.sequence_set import Mapping, SequenceSet
 from recurra.errors import DataError
 from recurra.tasks.classification.answers import Floats, Number, OneClass
 from recurra.tasks.classification.examples import Examples
+from recurra.tasks.classification.explanation import weigh_words
 from recurra.tasks.classification.predictions import LIKELY
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from recurra.tasks.classification.task import ClassificationTask
 
 SOURCE = "request"
+_LONGEST_WEIGHED = 1000  # symbols: to weigh them takes as long as to read them 50 times
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +93,7 @@ def refuse_named(named: Mapping[str, str]) -> None:
         raise DataError(SOURCE, f"only the sequence is read, {next(iter(named))!r} came beside it. Leave it out.")
 
 
-def answer(task: ClassificationTask, model: Any, checked: Sequence[Checked]) -> list[Floats]:
+def answer(task: ClassificationTask, model: nn.ModuleList, checked: Sequence[Checked]) -> list[Floats]:
     """[C] probabilities, or [1] a number, of each."""
     samples = Samples(SOURCE, [""] * len(checked))
     inputs = SequenceSet.join([one.steps for one in checked])
@@ -108,3 +112,13 @@ def tell(task: ClassificationTask, numbers: Floats) -> dict[str, Any]:
         return {"label": names[best], "probability": shares[best], "probabilities": probabilities}
     labels = [name for name, p in probabilities.items() if p >= LIKELY]
     return {"labels": labels, "probabilities": probabilities}
+
+
+def explain(task: ClassificationTask, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
+    """The answer to a text, and the weight of each of its words in the likeliest class, label, or number."""
+    if task.vocabulary is None:
+        raise DataError(SOURCE, "words are weighed, this model reads numbers. Ask it to predict.")
+    checked = check(task, request, min(longest, _LONGEST_WEIGHED))
+    (numbers,) = answer(task, model, [checked])
+    weighed = weigh_words(model, task.vocabulary, request, int(numbers.argmax()))
+    return tell(task, numbers) | {"words": [{"text": piece, "weight": weight} for piece, weight in weighed]}

@@ -292,6 +292,10 @@ class ClassificationTask:
         """A class, labels or a number."""
         return requests.tell(self, numbers)
 
+    def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
+        """What is said of a text, and the weight of each of its words in that."""
+        return requests.explain(self, model, request, longest)
+
     @torch.no_grad()
     def say(self, model: nn.ModuleList, examples: Examples) -> Floats:
         """[N, C] probabilities or [N, 1] numbers, the mean over the members."""
