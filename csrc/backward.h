@@ -18,7 +18,7 @@ public:
           g_(gradients),
           cell_(problem),
           layout_(problem),
-          grid_(choose_grid(problem, layout_.panels)),
+          grid_(choose_grid(problem, layout_.panels, true)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
           barrier_(grid_.members()),
           live_(plan_.steps) {}

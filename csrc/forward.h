@@ -17,7 +17,7 @@ public:
           out_(out),
           cell_(problem),
           layout_(problem),
-          grid_(choose_grid(problem, layout_.panels)),
+          grid_(choose_grid(problem, layout_.panels, out.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
           barrier_(grid_.members()) {}
 

@@ -3,6 +3,7 @@
 
 #include "cells.h"
 #include "plan.h"
+#include "threads.h"
 #include "tile.h"
 
 namespace recurra::RECURRA_ISA {
@@ -86,8 +87,9 @@ struct Grid {
 };
 
 // Rows are shared out where there are enough of them: then no step waits for another member. Otherwise the units are,
-// with a barrier at each step, if a step is long enough to be worth one.
-template <class T> inline Grid choose_grid(const Problem<T>& p, long panels) {
+// with a barrier at each step, if a step is long enough to be worth one. Units alone come out the same, bit for bit,
+// however many members share them, so there a clock may have a say; not in training, whose two passes need one grid.
+template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, bool training) {
     const double step = 8.0 * p.B * p.H * p.H;  // operations of the recurrent product
     const double whole = step * p.T_ * (1.0 + static_cast<double>(p.D) / p.H);
     constexpr double kWorthATeam = 2e6, kWorthABarrier = 1e5;
@@ -98,7 +100,9 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels) {
     // would have three barriers.
     const bool near = 4 * p.H * p.P * static_cast<long>(sizeof(T)) <= kCache;
     if (p.cell == Cell::normed_lstm ? p.B >= 2 * p.threads : near && p.B >= 4 * p.threads) return {p.threads, 1};
-    if (panels >= p.threads && step >= kWorthABarrier) return {1, p.threads};
+    if (panels >= p.threads && step >= kWorthABarrier) {
+        return {1, training || worth_a_team(whole) ? p.threads : 1};
+    }
     if (p.B >= p.threads) return {p.threads, 1};
     return {1, 1};
 }

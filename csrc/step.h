@@ -28,7 +28,9 @@ public:
 
     void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const override {
         const long total = layout_.columns() * (p_.D + p_.H) * B;
-        const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam ? threads : 1;
+        const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam && worth_a_team(2.0 * total)
+                                ? threads
+                                : 1;
         run_team(members, [&](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
             const long last = share(layout_.panels, member + 1, members);

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include <chrono>
 #include <exception>
 #include <thread>
 #include <vector>
@@ -38,6 +39,10 @@ const OpenMP& openmp() {
     static const OpenMP found;
     return found;
 }
+
+constexpr double kBrief = 5e7;  // operations: about a millisecond of one thread
+constexpr long kPause = 10'000'000, kStreak = 20'000'000;  // nanoseconds
+std::atomic<long> last_call{0}, streak_begin{0};
 
 std::atomic<bool> forked{false};
 const int watching = pthread_atfork(nullptr, nullptr, [] { forked = true; });
@@ -91,6 +96,13 @@ void run_team(int threads, const std::function<void(int)>& body) {
     for (int k = 1; k < threads; ++k) others.emplace_back([&team] { join(team); });
     join(team);
     for (std::thread& other : others) other.join();
+}
+
+bool worth_a_team(double operations) {
+    const long now = std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+    const long last = last_call.exchange(now, std::memory_order_relaxed);
+    if (now - last > kPause) streak_begin.store(now, std::memory_order_relaxed);
+    return operations > kBrief || now - streak_begin.load(std::memory_order_relaxed) > kStreak;
 }
 
 #if defined(__x86_64__)

@@ -22,6 +22,11 @@ private:
 // threads are not in the child, and new ones are started for the call.
 void run_team(int threads, const std::function<void(int)>& body);
 
+// Whether a team is worth having for so many operations. Its threads fall asleep when there is nothing to do, and waking
+// them takes up to 10 ms on a virtual machine: a brief call that comes alone is done before they are there. In a streak
+// of calls they stay awake.
+bool worth_a_team(double operations);
+
 // While it lives, this thread treats denormal numbers as 0: they cost up to 100 times as much and mean nothing here.
 class FlushDenormals {
 public:

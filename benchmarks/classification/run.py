@@ -45,7 +45,7 @@ def main() -> None:
     if arguments.validate:
         parts = divide(divided.samples, 0.0, HELD_OUT, seed=1)
         learn, test = (_rows(learn, part) for part in (parts.training, parts.test))
-    options = recurra.TrainingOptions(threads=arguments.threads, seed=arguments.seed)
+    options = recurra.TrainingOptions(threads=arguments.threads, seed=arguments.seed, steps=arguments.steps)
     begin = time.perf_counter()
     bundle = recurra.train(settings, learn, options=options, progress=progress_on())
     seconds = time.perf_counter() - begin
@@ -91,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="without torch's side")
+    parser.add_argument("--steps", type=int, help="of the optimiser; default: what the task chooses")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()

@@ -60,25 +60,25 @@ class Bundle:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     """Where the model comes from: data and their hash, seed, options, versions, date."""
 
+    def __post_init__(self) -> None:
+        self.model.eval()
+
     def predict(self, data: Source) -> Any:
         """Predict for new data; a pandas or pyarrow frame gives one of its kind, anything else a polars frame.
 
         Raises:
             DataError: the data lack what the model needs.
         """
-        self.model.eval()
         if not isinstance(self.task, Predicts):
             raise self._cannot("predict")
         return _like(self.task.predict(self.model, data), data)
 
     def evaluate(self, data: Any) -> Scores:
         """Score the model on all of ``data``, which it must not have been trained on."""
-        self.model.eval()
         return self.task.evaluate(self.model, data)
 
     def backtest(self, data: Source, windows: int, stride: int | None = None) -> Scores:
         """Score the model on the last ``windows`` windows of each series, ``stride`` steps apart."""
-        self.model.eval()
         if not isinstance(self.task, Backtests):
             raise self._cannot("be backtested")
         return self.task.backtest(self.model, data, windows, stride)
@@ -114,7 +114,6 @@ class Bundle:
         >>> len(written.text), written.stopped
         (10, 'length')
         """
-        self.model.eval()
         if not isinstance(self.task, Generates):
             raise self._cannot("generate")
         if isinstance(state, (str, Path)):
@@ -169,7 +168,7 @@ def load(folder: str | Path) -> Bundle:
     except (RecurraError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
         raise BundleError(f"{folder / MANIFEST}", f"its settings must make a model, they do not: {error}") from None
     _put_weights(model, contents[WEIGHTS], folder / WEIGHTS)
-    return Bundle(task, model.eval(), manifest["scores"], manifest["provenance"])
+    return Bundle(task, model, manifest["scores"], manifest["provenance"])
 
 
 def describe_origin(data: Data, options: TrainingOptions) -> dict[str, Any]:

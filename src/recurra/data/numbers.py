@@ -93,7 +93,7 @@ def _native(values: pl.Series, table: Table) -> Floats:
             table.where(column=values.name),
             f"a column of numbers is needed, this one holds {values.dtype}. Convert it.",
         )
-    return np.array(values.cast(pl.Float64).fill_null(np.nan).to_numpy(), dtype=np.float64)
+    return np.array(values.cast(pl.Float64).to_numpy(), dtype=np.float64)  # null becomes NaN
 
 
 def _broken(values: pl.Series, bad: Flags, table: Table, decimal: str) -> DataError:

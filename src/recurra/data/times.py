@@ -79,6 +79,8 @@ def parse_times(values: pl.Series, table: Table, *, time_format: str | None = No
 
 
 def _refuse_missing(values: pl.Series, table: Table) -> None:
+    if values.dtype != pl.String and not values.null_count():
+        return
     missing = is_missing(values) if values.dtype == pl.String else values.is_null().to_numpy()
     if missing.any():
         raise DataError(
@@ -94,12 +96,13 @@ def _native(values: pl.Series, table: Table, whole_days: bool) -> Stamps:
     if kind == pl.Date:
         return Stamps(values.cast(pl.Datetime("us")).to_numpy(), local=False)
     if isinstance(kind, pl.Datetime):
-        aware = kind.time_zone is not None
+        if kind.time_zone is None:
+            return Stamps(values.cast(pl.Datetime("us")).to_numpy(), local=True)
         written = values.dt.replace_time_zone(None).cast(pl.Datetime("us")).to_numpy()
-        if aware and whole_days and all_midnight(written):
+        if whole_days and all_midnight(written):
             return Stamps(written, local=False)
-        naive = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if aware else values
-        return Stamps(naive.cast(pl.Datetime("us")).to_numpy(), local=not aware)
+        moved = values.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return Stamps(moved.cast(pl.Datetime("us")).to_numpy(), local=False)
     raise DataError(
         table.where(column=values.name),
         f"time stamps must be dates, datetimes, integers or text, this column holds {kind}. Convert it.",

@@ -11,8 +11,8 @@ import dataclasses
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,6 +21,7 @@ import torch
 from torch import nn
 
 from recurra.errors import DataError, SettingsError, TrainingError
+from recurra.ops.threads import threads
 from recurra.settings import to_dict
 from recurra.task import Examples, Streams
 from recurra.training import optimizers
@@ -93,7 +94,7 @@ def fit(
     progress = progress or Silent()
     with ExitStack() as stack:
         stack.enter_context(seeded(mix(options.seed, "training"), _device(model)))
-        stack.enter_context(_threads(options.threads))
+        stack.enter_context(threads(options.threads))
         if folder is not None:
             stack.enter_context(held(folder, where))
         stop = stack.enter_context(stop_requests())
@@ -113,17 +114,6 @@ def _check(examples: Examples | Streams, options: TrainingOptions, validate: obj
         )
     if not len(examples):
         raise DataError(where, "there must be at least one training example, got none. Give more data.")
-
-
-@contextmanager
-def _threads(wanted: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    if wanted is not None:
-        torch.set_num_threads(wanted)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass

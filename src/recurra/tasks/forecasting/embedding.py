@@ -34,24 +34,26 @@ class Inputs(nn.Module):
         }
         self.size["static"] += 1  # the window's unit
 
-    def _join(self, group: str, numbers: Tensor, codes: Tensor) -> Tensor:
+    def _join(self, group: str, numbers: Tensor, codes: Tensor | None) -> Tensor:
+        if codes is None:
+            return numbers
         tables = cast(nn.ModuleList, self.tables[group])
         parts = [table(codes[..., i]) for i, table in enumerate(tables)]
-        return torch.cat([numbers, *parts], dim=-1) if parts else numbers
+        return torch.cat([numbers, *parts], dim=-1)
 
     def past(self, batch: Batch) -> Tensor:
         """[B, C, ·] what is known of the past only."""
-        return self._join("past", batch.past, batch.codes["past"])
+        return self._join("past", batch.past, batch.codes.get("past"))
 
     def known(self, batch: Batch) -> Tensor:
         """[B, C, ·] what was known in advance, beside each step of the context."""
-        return self._join("known", batch.known, batch.codes["known"])
+        return self._join("known", batch.known, batch.codes.get("known"))
 
     def ahead(self, batch: Batch) -> Tensor:
         """[B, H, ·] the same for the steps to forecast."""
-        return self._join("known", batch.ahead, batch.codes["ahead"])
+        return self._join("known", batch.ahead, batch.codes.get("ahead"))
 
     def static(self, batch: Batch) -> Tensor:
         """[B, ·] what is constant for a series, and the logarithm of the window's unit."""
         unit = batch.weight.log()
-        return torch.cat([self._join("static", batch.static, batch.codes["static"]), unit], dim=-1)
+        return torch.cat([self._join("static", batch.static, batch.codes.get("static")), unit], dim=-1)

@@ -52,11 +52,10 @@ def seasonal_profile(history: Tensor, known: Tensor) -> Profile:
     blocks, season = history.shape[1:]
     whole = known.all(dim=-1)  # [B, J]
     level = history.mean(dim=-1)  # [B, J]
-    slope = torch.zeros_like(level)
-    slope[:, 1:] = torch.where(whole[:, :-1] & whole[:, 1:], level.diff(dim=1) / season, 0.0)
-    slope[:, 0] = slope[:, 1]
+    slope = level.diff(dim=1) / season * (whole[:, :-1] & whole[:, 1:])
+    slope = torch.cat([slope[:, :1], slope], dim=1)  # [B, J]
     phase = torch.arange(season, dtype=history.dtype) - (season - 1) / 2
-    rest = history - level[..., None] - slope[..., None] * phase  # [B, J, m]
+    rest = history - torch.addcmul(level[..., None], slope[..., None], phase)  # [B, J, m]
     weight = _DECAY ** torch.arange(blocks - 1, -1, -1, dtype=history.dtype) * whole  # [B, J]
     total = weight.sum(dim=1, keepdim=True).clamp(min=1e-9)  # [B, 1]
     values = torch.einsum("bj,bjm->bm", weight, rest) / total
@@ -64,8 +63,4 @@ def seasonal_profile(history: Tensor, known: Tensor) -> Profile:
     signal = values.square().mean(dim=1)
     strength = signal / (signal + noise).clamp(min=1e-30)
     seen = total.square() / weight.square().sum(dim=1, keepdim=True).clamp(min=1e-9) / BLOCKS
-    import os
-
-    if os.environ.get("SHRINK"):
-        values = values * strength[:, None]
     return Profile(values, strength[:, None], seen.clamp(max=1.0) * whole.any(dim=1, keepdim=True))

@@ -21,6 +21,7 @@ from recurra.data.series_set import SeriesSet
 from recurra.data.tables import Source, Table, read_table
 from recurra.errors import DataError
 from recurra.losses import masked_mean
+from recurra.ops.threads import threads, threads_for
 from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
 from recurra.tasks.forecasting import replies, requests
@@ -310,7 +311,7 @@ class ForecastingTask:
         prediction = self.forecast(model, series, owner, origin)
         return Forecasts.judge(prediction, series, origin, self.choices.seasons)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def forecast(
         self, model: nn.ModuleList, series: SeriesSet, owner: NDArray[np.int64], origin: NDArray[np.int64]
     ) -> Prediction:
@@ -320,7 +321,9 @@ class ForecastingTask:
             raise DataError(series.table.source, "there must be a series to forecast, got none. Give more data.")
         levels = self.levels or (0.5,)
         chunks = torch.split(torch.arange(len(windows)), _CHUNK)
-        with torch.random.fork_rng([]):  # what is drawn, is drawn the same every time
+        operations = 8.0 * len(windows) * self.context * self.settings.encoder.hidden_size**2
+        # What is drawn, is drawn the same every time.
+        with threads(threads_for(operations)), torch.random.fork_rng([]):
             torch.default_generator.manual_seed(0)
             values = torch.cat([self._quantiles(model, windows.batch(chunk), levels) for chunk in chunks]).numpy()
         quantiles = np.exp(values) if self.log else values  # [W, H, Q]

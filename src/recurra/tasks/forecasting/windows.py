@@ -18,6 +18,7 @@ from torch import Tensor
 from recurra.data.calendar import calendar_features, calendar_names
 from recurra.data.covariates import Covariate
 from recurra.data.series_set import SeriesSet
+from recurra.data.zones import Times
 from recurra.errors import DataError
 from recurra.tasks.forecasting.seasonality import count_blocks, seasonal_profile
 
@@ -43,7 +44,7 @@ class Batch:
     static: Tensor
     """[B, K] numeric static covariates."""
     codes: dict[str, Tensor]
-    """Categories: ``past`` and ``known`` [B, C, ·], ``ahead`` [B, H, ·], ``static`` [B, ·], int64."""
+    """Categories, of those that have any: ``past`` and ``known`` [B, C, ·], ``ahead`` [B, H, ·], ``static`` [B, ·]."""
     base: Tensor
     """[B, H] the seasonal profile, which the model's output is added to."""
     target: Tensor
@@ -69,6 +70,8 @@ class _Features:
 
     @classmethod
     def of(cls, values: NDArray[np.float64], covariates: tuple[Covariate, ...]) -> _Features:
+        if not covariates:
+            return cls(torch.empty(len(values), 0), torch.empty(len(values), 0, dtype=torch.int64))
         numeric = [i for i, c in enumerate(covariates) if c.kind == "numeric"]
         coded = [i for i, c in enumerate(covariates) if c.kind == "categorical"]
         mean = np.array([covariates[i].mean for i in numeric])
@@ -100,18 +103,29 @@ class Windows:
         self._values = torch.from_numpy(filled)
         self._target = torch.from_numpy(values)
         self._size = torch.from_numpy(_sizes(task.log, filled, series, owner, origin))  # [S]
-        self._past = _Features.of(series.past, series.covariates["past"])
-        future = _Features.of(series.future, series.covariates["future"])
-        calendar = torch.from_numpy(self._calendar())
+        read = self._read(owner, origin)
+        self._first = read.start
+        self._past = _Features.of(series.past[read], series.covariates["past"])
+        future = _Features.of(series.future[read], series.covariates["future"])
+        calendar = torch.from_numpy(self._calendar(series.time[read]))
         self._known = _Features(torch.cat([calendar, future.numbers], dim=1), future.codes)
         static = _Features.of(series.static, series.covariates["static"])
         identity = torch.from_numpy(task.identify(series.names))  # [S, 0 or 1]
         self._static = _Features(static.numbers, torch.cat([static.codes, identity], dim=1))
 
-    def _calendar(self) -> NDArray[np.float32]:
-        """[N, ·] those features of the calendar that were chosen."""
-        series, names = self.series, calendar_names(self.series.frequency)
-        features = calendar_features(series.time, series.frequency, self.task.settings.reading.time_zone)
+    def _read(self, owner: NDArray[np.int64], origin: NDArray[np.int64]) -> slice:
+        """From the first step of any context to the last of any horizon: one forecast needs few of a long series."""
+        if not len(owner):
+            return slice(0, 0)
+        begin = self.series.starts[owner]
+        at = begin + origin
+        return slice(np.maximum(at - self.task.context, begin).min(), at.max() + self.task.settings.horizon)
+
+    def _calendar(self, time: Times) -> NDArray[np.float32]:
+        """[steps, ·] those features of the calendar that were chosen."""
+        frequency = self.series.frequency
+        names = calendar_names(frequency)
+        features = calendar_features(time, frequency, self.task.settings.reading.time_zone)
         return features[:, [names.index(name) for name in self.task.choices.calendar]]
 
     def __len__(self) -> int:
@@ -148,39 +162,37 @@ class Windows:
         unit = unit + _FLOOR * self._size[owner, None]
         if self.task.settings.unit == "series":
             unit = self._size[owner, None]
-        season_past, season_ahead, base = self._seasonal(at, begin, past, ahead, anchor, unit)
-        value = offset / unit - season_past[..., 2]
+        season = self._seasonal(at, begin, torch.cat([past, ahead], dim=1), anchor, unit)  # [B, C + H, 5]
+        context = past.shape[1]
+        value = offset / unit - season[:, :context, 2]
+        read = torch.cat([past, ahead_in], dim=1) - self._first
+        known = torch.cat([season.float(), self._known.numbers[read]], dim=-1)
+        codes = {"past": (self._past, read[:, :context]), "known": (self._known, read[:, :context])}
+        codes |= {"ahead": (self._known, read[:, context:]), "static": (self._static, owner)}
         observed = self._observed[past] & real
         target = torch.where(inside, self._target[ahead_in], torch.nan)
         return Batch(
             past=torch.cat(
-                [(value * real).float()[..., None], observed.float()[..., None], self._past.numbers[past]], dim=-1
+                [(value * real).float()[..., None], observed.float()[..., None], self._past.numbers[read[:, :context]]],
+                dim=-1,
             ),
-            known=torch.cat([season_past.float(), self._known.numbers[past]], dim=-1),
-            ahead=torch.cat([season_ahead.float(), self._known.numbers[ahead_in]], dim=-1),
+            known=known[:, :context],
+            ahead=known[:, context:],
             lengths=None if bool((length == self.task.context).all()) else length,
             static=self._static.numbers[owner],
-            codes={
-                "past": self._past.codes[past],
-                "known": self._known.codes[past],
-                "ahead": self._known.codes[ahead_in],
-                "static": self._static.codes[owner],
-            },
-            base=base.float(),
+            codes={name: features.codes[steps] for name, (features, steps) in codes.items() if features.codes.shape[1]},
+            base=season[:, context:, 2].float(),
             target=((target - anchor) / unit).float(),
             weight=(unit / self._size[owner, None]).float(),
             anchor=anchor,
             unit=unit,
         )
 
-    def _seasonal(
-        self, at: Tensor, begin: Tensor, past: Tensor, ahead: Tensor, anchor: Tensor, unit: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """[B, C, 5] and [B, H, 5] what the series' own past says about each step, and the base [B, H]."""
+    def _seasonal(self, at: Tensor, begin: Tensor, steps: Tensor, anchor: Tensor, unit: Tensor) -> Tensor:
+        """[B, ·, 5] what the series' own past says about each of the ``steps`` [B, ·]; number 2 is the profile."""
         season = self.task.season
         if season == 1:
-            empty = torch.zeros(1, dtype=anchor.dtype)
-            return empty.expand(*past.shape, SEASONAL), empty.expand(*ahead.shape, SEASONAL), empty.expand(ahead.shape)
+            return torch.zeros(1, dtype=anchor.dtype).expand(*steps.shape, SEASONAL)
         blocks = count_blocks(season)
         back = at - blocks * season + torch.arange(blocks * season)  # [B, J m]
         known = back >= begin
@@ -188,17 +200,12 @@ class Windows:
         profile = seasonal_profile(history.view(-1, blocks, season), known.view(-1, blocks, season))
         shape = (profile.values - profile.values[:, -1:]) / unit  # [B, m] 0 at the anchor, like the values
 
-        def features(steps: Tensor) -> Tensor:
-            usual = shape.gather(1, (steps - at) % season)  # [B, ·]
-            lag = steps - season * torch.clamp((steps - at) // season + 1, min=1)  # the last known step of this phase
-            columns = [usual, profile.strength.expand_as(usual), profile.seen.expand_as(usual)]
-            for back in (lag, lag - season):
-                value = (self._values[back.clamp(min=0)] - anchor) / unit - usual
-                columns.insert(0, torch.where(back >= begin, value, 0.0))
-            return torch.stack(columns, dim=-1)
-
-        before, after = features(past), features(ahead)
-        return before, after, after[..., 2]
+        distance = steps - at
+        usual = shape.gather(1, distance % season)  # [B, ·]
+        lag = steps - season * torch.clamp(distance // season + 1, min=1)  # the last known step of this phase
+        back = torch.stack([lag - season, lag])  # [2, B, ·]
+        lags = torch.where(back >= begin, (self._values[back.clamp(min=0)] - anchor) / unit - usual, 0.0)
+        return torch.stack([*lags, usual, profile.strength.expand_as(usual), profile.seen.expand_as(usual)], dim=-1)
 
 
 def training_origins(
@@ -238,6 +245,8 @@ def extend_future(series: SeriesSet, steps: int) -> SeriesSet:
     Steps that the data have already, with their future covariates, are kept.
     """
     missing = np.maximum(steps - (series.lengths - series.observed), 0)  # [S]
+    if not missing.any():
+        return series
     owner = np.repeat(np.arange(len(series)), missing)
     place = np.arange(missing.sum()) - np.repeat(np.cumsum(missing) - missing, missing)
     last = series.starts[1:][owner] - 1
