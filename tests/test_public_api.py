@@ -14,6 +14,7 @@ NAMES = {
     "Reading",
     "RecurraError",
     "Sampling",
+    "Session",
     "Repairs",
     "Tokens",
     "TrainingOptions",

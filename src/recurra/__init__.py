@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from recurra.errors import RecurraError as RecurraError
     from recurra.pipeline import resume as resume
     from recurra.pipeline import train as train
+    from recurra.session import Session as Session
     from recurra.settings import Encoder as Encoder
     from recurra.settings import Sampling as Sampling
     from recurra.tasks.classification import Classification as Classification
@@ -37,6 +38,7 @@ _HOMES = {
     "Repairs": "recurra.data.repairs",
     "RecurraError": "recurra.errors",
     "Sampling": "recurra.settings",
+    "Session": "recurra.session",
     "Tokens": "recurra.data.tokens",
     "TrainingOptions": "recurra.training.options",
     "load": "recurra.bundle",
@@ -54,6 +56,7 @@ __all__ = [
     "RecurraError",
     "Repairs",
     "Sampling",
+    "Session",
     "Tokens",
     "TrainingOptions",
     "__version__",

@@ -14,6 +14,7 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from torch import Tensor, nn
 from recurra.data.tables import Source, Table
 from recurra.errors import BundleError, RecurraError, SettingsError, nearest
 from recurra.files import write_atomically
+from recurra.nn.fingerprint import fingerprint
 from recurra.settings import Sampling, from_dict, to_dict
 from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
@@ -62,6 +64,12 @@ class Bundle:
 
     def __post_init__(self) -> None:
         self.model.eval()
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The SHA-256 of all that a prediction depends on: the task and the weights as they are at the first call."""
+        task = json.dumps([self.task.name, self.task.to_dict()], sort_keys=True)
+        return hashlib.sha256(f"{task} {fingerprint(self.model)}".encode()).hexdigest()
 
     def predict(self, data: Source) -> Any:
         """Predict for new data; a pandas or pyarrow frame gives one of its kind, anything else a polars frame.

@@ -260,6 +260,40 @@ class Generates(Protocol):
         ...
 
 
+class Live(Protocol):
+    """A model in the midst of a stream: all that the next answer depends on, of a size that does not grow."""
+
+    def feed(self, observation: Any) -> dict[str, Any]:
+        """What the model says after one more observation; both are plain JSON values.
+
+        Raises:
+            DataError: the observation cannot be used; all is as it was before.
+        """
+        ...
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """All that is carried, as tensors whose names, types and shapes never change."""
+        ...
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state of these names, types and shapes; a ValueError says what cannot be right in it."""
+        ...
+
+
+@runtime_checkable
+class GoesLive(Protocol):
+    """A task whose models can be fed one observation after the other."""
+
+    def go_live(self, model: nn.ModuleList) -> Live:
+        """Begin a stream.
+
+        Raises:
+            SettingsError: this model needs to see what comes later; the message says what to train instead.
+        """
+        ...
+
+
 class TaskSettings(Protocol):
     """The settings of a task, which know how to read data and to learn the rest from them."""
 

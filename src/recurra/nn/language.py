@@ -62,13 +62,18 @@ class SymbolEncoder(nn.Module):
     @property
     def output_size(self) -> int:
         """The features O of the outputs."""
-        return self._stacks()[-1].output_size
+        return self.stacks[-1].output_size
+
+    @property
+    def stacks(self) -> list[RecurrentStack]:
+        """The layers, the lowest first."""
+        return list(self.layers)  # type: ignore[arg-type]
 
     def forward(self, ids: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """Encode ``ids [B, T]`` after ``state``: the features ``[B, T, O]`` and the state after the last of them."""
         values = self._embed(ids.t()).transpose(0, 1)  # [B, T, E]; the layers work time first
         after: list[Tensor] = []
-        for layer, before in zip(self._stacks(), self._apart(state), strict=True):
+        for layer, before in zip(self.stacks, self._apart(state), strict=True):
             values, now = layer(values, state=before)
             after += now
             values = locked_dropout(values, self.dropout if self.training else 0.0)
@@ -78,7 +83,7 @@ class SymbolEncoder(nn.Module):
         """Encode one symbol of each sequence, ``ids [B]``: the features ``[B, O]`` and the next state."""
         values = self._embed(ids)
         after: list[Tensor] = []
-        for layer, before in zip(self._stacks(), self._apart(state), strict=True):
+        for layer, before in zip(self.stacks, self._apart(state), strict=True):
             values, now = layer.step(values, before)
             after += now
         return values, tuple(after)
@@ -91,9 +96,6 @@ class SymbolEncoder(nn.Module):
             return functional.embedding(ids, self.embedding)
         values = functional.embedding(ids, drop_symbols(self.embedding, self.symbol_dropout))
         return locked_dropout(values.transpose(0, 1), self.embedding_dropout).transpose(0, 1)
-
-    def _stacks(self) -> list[RecurrentStack]:
-        return list(self.layers)  # type: ignore[arg-type]
 
     def _apart(self, state: State | None) -> list[State | None]:
         """The state of each layer."""

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import Storage, Stream, can_take, is_transformed, module
+from recurra.ops.native import Storage, Stream, Walk, can_take, is_transformed, module
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
@@ -102,6 +102,17 @@ class Recurrent(nn.Module):
                 "See docs/how-to/replace-torch-layers.md.",
             )
         self._storage, self._streaming = storage, None
+
+    def begin(self, batch: int) -> State:
+        """The state before the first step of ``batch`` sequences: zeros ``[L, B, ·]``, L counts both directions."""
+        L, weight = self.num_layers * self._directions, self.weight_ih_l0
+        return tuple(weight.new_zeros(L, batch, size) for size in self._state_sizes())
+
+    def walk(self) -> Walk | None:
+        """One sequence by compiled steps, from zeros, with the weights as they are now; None if they cannot take it."""
+        with torch.no_grad():
+            stream = None if self.bidirectional else self._current_stream()
+        return None if stream is None else Walk(stream)
 
     def flatten_parameters(self) -> None:
         """Do nothing: the weights need no flat copy. Kept for code written for torch's layers."""

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -203,8 +204,8 @@ class Stream:
         new_h = torch.empty_like(h)
         if self._parts == 1:
             self._run(B, threads, x.data_ptr(), h.data_ptr(), 0, new_h.data_ptr(), 0)
-            self._last = (new_h,)
-            return self._last
+            self._last = alone = (new_h,)
+            return alone
         c = state[1]
         new_c = torch.empty_like(c)
         self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), new_h.data_ptr(), new_c.data_ptr())
@@ -213,6 +214,48 @@ class Stream:
 
     def _is_dense(self, tensor: Tensor) -> bool:
         return _is_plain(tensor, self._dtype) and tensor.is_contiguous()
+
+
+class Walk:
+    """One sequence through a :class:`Stream`, its state in place: a step allocates nothing and checks nothing.
+
+    Steps count once they are kept; until then :meth:`undo` goes back to where they began.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        x = torch.zeros(1, stream._D, dtype=stream._dtype)
+        size = (stream._L, 1, stream._H)
+        self._states = [tuple(torch.zeros(size, dtype=x.dtype) for _ in range(stream._parts)) for _ in range(3)]
+        self._addresses = [(*(part.data_ptr() for part in state), 0)[:2] for state in self._states]
+        self._outputs = [state[0][-1, 0].numpy() for state in self._states]
+        self._kept = self._now = 0
+        self._run, self._x = stream._run, x.data_ptr()
+        self.input: NDArray[Any] = x[0].numpy()
+        """[D], to be filled before each step."""
+
+    def step(self) -> NDArray[Any]:
+        """The output [H], to be read before the next step."""
+        free = _FREE[self._kept][self._now]
+        self._run(1, torch.get_num_threads(), self._x, *self._addresses[self._now], *self._addresses[free])
+        self._now = free
+        return self._outputs[free]
+
+    def keep(self) -> None:
+        """Let the steps since the last time count."""
+        self._kept = self._now
+
+    def undo(self) -> None:
+        """Go back to what was kept last."""
+        self._now = self._kept
+
+    @property
+    def state(self) -> tuple[Tensor, ...]:
+        """Its parts [L, 1, H], as they lie here: what is copied into them is kept."""
+        return self._states[self._kept]
+
+
+_FREE = ((1, 2, 1), (2, 0, 0), (1, 0, 0))  # of three states the one to write, by the kept one and the present one
 
 
 def contiguous(tensors: Any) -> list[Any]:

@@ -32,6 +32,7 @@ from recurra.tasks.classification.answers import (
     restore_answers,
 )
 from recurra.tasks.classification.examples import Batch, Examples, Scale, encode_texts
+from recurra.tasks.classification.live import LiveClassifier
 from recurra.tasks.classification.models import SequenceClassifier
 from recurra.tasks.classification.predictions import Predictions
 from recurra.tasks.classification.reading import Source, read_samples, read_source
@@ -252,6 +253,10 @@ class ClassificationTask:
             raise DataError(samples.source, "there must be something to read, all of it is empty. Check the data.")
         predictions = self.predict_samples(model, repair(samples.take(real), self.settings.repairs), answered=False)
         return predictions.frame(self.answers, self.settings, samples, real)
+
+    def go_live(self, model: nn.ModuleList) -> LiveClassifier:
+        """Begin a stream of steps."""
+        return LiveClassifier(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recurra.errors import BundleError
 from recurra.files import write_atomically
+from recurra.nn.fingerprint import digest
 from recurra.tasks.generation.parts import START
 from recurra.types import State
 
@@ -87,18 +87,4 @@ class Continuation:
 
 
 def _seal(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:
-    return hashlib.sha256(f"{json.dumps(about, sort_keys=True)} {_digest(tensors)}".encode()).hexdigest()
-
-
-@torch.no_grad()
-def fingerprint(model: nn.Module) -> str:
-    """A text that two models share only if all of their weights are the same."""
-    return _digest({name: value.contiguous() for name, value in model.state_dict().items()})
-
-
-def _digest(tensors: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(f"{json.dumps(about, sort_keys=True)} {digest(tensors)}".encode()).hexdigest()

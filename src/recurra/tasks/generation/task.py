@@ -20,6 +20,7 @@ from recurra.settings import Sampling, from_dict, to_dict
 from recurra.task import Scored, Split
 from recurra.tasks.generation.baselines import bigram_losses, unigram_losses
 from recurra.tasks.generation.continuation import Continuation
+from recurra.tasks.generation.live import LiveLanguageModel
 from recurra.tasks.generation.model import LanguageModel
 from recurra.tasks.generation.parts import Chunk, Part, Parts, TextStreams, divide, require_symbols
 from recurra.tasks.generation.scores import Scores, mean_loss, score_part
@@ -208,6 +209,10 @@ class GenerationTask:
     ) -> Generated:
         """Go on with ``prompt``, after what left ``state``; ``show`` is given each piece of text as it is made."""
         return write(_member(model), self.vocabulary, prompt, sampling, state, show)
+
+    def go_live(self, model: nn.ModuleList) -> LiveLanguageModel:
+        """Begin a stream of text."""
+        return LiveLanguageModel(_member(model), self.vocabulary)
 
     def load_state(self, path: Path) -> Continuation:
         """Read a state that was saved; it must be of the model that goes on with it."""

@@ -11,12 +11,14 @@ from torch import Generator, Tensor
 from recurra import decoding
 from recurra.data.vocabulary import PADDING, UNKNOWN, UNKNOWN_CHARACTER, Vocabulary
 from recurra.errors import DataError
+from recurra.nn.fingerprint import fingerprint
 from recurra.settings import Sampling
-from recurra.tasks.generation.continuation import Continuation, fingerprint
+from recurra.tasks.generation.continuation import Continuation
 from recurra.tasks.generation.model import LanguageModel
 
 Show = Callable[[str], None]
-_FORBIDDEN = (PADDING, UNKNOWN)
+FORBIDDEN = (PADDING, UNKNOWN)
+"""Ids that are never written."""
 _RECENT = 64  # symbols that a repetition penalty looks back at
 _JOINT = 8  # symbols of context from which the text of the next one follows
 _LONGEST = 4  # symbols that may make one character together
@@ -84,7 +86,7 @@ def _search(model: LanguageModel, before: Continuation, sampling: Sampling, pape
     """Search the likeliest text as a whole; a stop text cuts it afterwards."""
     assert sampling.beam is not None
     scores, state = _read(model, before)
-    ids, state, _ = decoding.beam_search(model.step, scores, state, sampling.beam, sampling.length, _FORBIDDEN)
+    ids, state, _ = decoding.beam_search(model.step, scores, state, sampling.beam, sampling.length, FORBIDDEN)
     for chosen in ids:
         if paper.write(chosen):
             break
@@ -105,7 +107,7 @@ def _read(model: LanguageModel, before: Continuation) -> tuple[Tensor, tuple[Ten
 
 def _shape(scores: Tensor, sampling: Sampling, recent: Sequence[int]) -> Tensor:
     """The distribution to draw from."""
-    scores = decoding.rule_out(scores, _FORBIDDEN)
+    scores = decoding.rule_out(scores, FORBIDDEN)
     scores = decoding.penalize(scores, torch.tensor(recent[-_RECENT:], dtype=torch.int64), sampling.repetition_penalty)
     scores = decoding.with_temperature(scores, sampling.temperature)
     if sampling.top_k is not None:
