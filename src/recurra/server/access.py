@@ -43,7 +43,9 @@ class Tokens:
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"--tokens {path}", f"a file of tokens must be there: {error}.") from None
         if not lines or any(len(line) < _SHORTEST for line in lines):
-            raise SettingsError(f"--tokens {path}", f"it must hold tokens of {_SHORTEST} characters or more, one a line.")
+            raise SettingsError(
+                f"--tokens {path}", f"it must hold tokens of {_SHORTEST} characters or more, one a line."
+            )
         return cls(lines)
 
     def accept(self, authorization: str) -> bool:

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recurra.errors import RecurraError
 from recurra.server.access import Guarded
 from recurra.server.metrics import Measured
-from recurra.server.refusals import Refused
+from recurra.server.refusals import RefusalError, answer_refused
 from recurra.server.routes import make_routes
 from recurra.server.service import Service
 
@@ -29,7 +29,7 @@ def make_app(service: Service) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        service.close()
+        await service.close()
 
     app = FastAPI(title="Recurra", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(make_routes(service))
@@ -57,8 +57,7 @@ class _Contained:
 
 async def _say(_: Request, error: Exception) -> Response:
     """A refusal has a status of its own; any other error on purpose is about what the request says."""
-    status, headers = (error.status, error.headers) if isinstance(error, Refused) else (422, {})
-    return JSONResponse({"error": str(error)}, status, headers)
+    return answer_refused(error) if isinstance(error, RefusalError) else JSONResponse({"error": str(error)}, 422)
 
 
 async def _say_http(_: Request, error: Exception) -> Response:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from recurra.errors import DataError, RecurraError
 from recurra.server import wire
 from recurra.server.models import Model
-from recurra.server.refusals import Refused
+from recurra.server.refusals import RefusalError
 from recurra.server.settings import Serving
-from recurra.task import Responds
+from recurra.task import Explains, Responds
 
 Numbers = Sequence[NDArray[np.float64]]
 
@@ -32,11 +32,32 @@ class Asked:
 
 def read(kind: str, model: Model, body: bytes, query: Mapping[str, str], settings: Serving) -> Asked:
     """Read and check a body of a content type; 415 for a type that is not known."""
-    if kind == wire.JSON:
+    if wire.is_of(wire.JSON, kind):
         return _read_json(model, body, settings)
-    if kind == wire.ARRAY:
+    if wire.is_of(wire.ARRAY, kind):
         return _read_array(model, body, query, settings)
-    raise Refused(415, "content-type", f"{wire.JSON} or {wire.ARRAY} must come. Say which one the body is.")
+    raise RefusalError(415, "content-type", f"{wire.JSON} or {wire.ARRAY} must come. Say which one the body is.")
+
+
+def read_single(kind: str, model: Model, body: bytes) -> tuple[Explains, Any]:
+    """The one input of a request, and the task that explains its answer."""
+    task = model.bundle.task
+    if not isinstance(task, Explains):
+        raise RefusalError(409, model.name, f"a model for {task.name} does not weigh words. Ask it to predict.")
+    content = read_object(kind, body)
+    if set(content) != {"input"}:
+        raise DataError("body", 'an object with one field must come, {"input": …}.')
+    return task, content["input"]
+
+
+def read_object(kind: str, body: bytes) -> dict[str, Any]:
+    """A JSON object."""
+    if not wire.is_of(wire.JSON, kind):
+        raise RefusalError(415, "content-type", f"{wire.JSON} must come. Say that the body is JSON.")
+    content = wire.read_json(body)
+    if not isinstance(content, dict):
+        raise DataError("body", "an object must come, something else did.")
+    return content
 
 
 def _read_json(model: Model, body: bytes, settings: Serving) -> Asked:

@@ -35,9 +35,7 @@ class Batcher:
         seen: is told the size of each batch.
     """
 
-    def __init__(
-        self, answer: Answer, worker: Executor, wait: float, most: int, seen: Callable[[int], None] = lambda size: None
-    ) -> None:
+    def __init__(self, answer: Answer, worker: Executor, wait: float, most: int, seen: Callable[[int], None]) -> None:
         self._answer, self._worker, self._wait, self._most, self._seen = answer, worker, wait, most, seen
         self._queue: deque[_Waiting] = deque()
         self._sequences = 0

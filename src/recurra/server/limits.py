@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from starlette.requests import Request
 
-from recurra.server.refusals import Refused, busy
+from recurra.server.refusals import RefusalError, busy
 
 PAUSE = 0.1  # seconds before a refused client hears of it: who does not wait by himself then costs little
 
@@ -57,11 +57,11 @@ async def read_body(request: Request, limit: int) -> bytes:
         message = await request.receive()
         body += message.get("body", b"")
     if message["type"] == "http.disconnect":
-        raise Refused(400, "body", "the client went away before all of it had come.")
+        raise RefusalError(400, "body", "the client went away before all of it had come.")
     if len(body) > limit:
         raise _too_large(limit)
     return body
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(413, "body", f"a request may have {limit:,} bytes at most, more came. Send it in parts.")
+def _too_large(limit: int) -> RefusalError:
+    return RefusalError(413, "body", f"a request may have {limit:,} bytes at most, more came. Send it in parts.")

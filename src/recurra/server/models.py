@@ -8,12 +8,13 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from recurra.bundle import MANIFEST, Bundle, load
 from recurra.errors import RecurraError, SettingsError, nearest
 from recurra.server.batching import Batcher
-from recurra.server.refusals import Refused
-from recurra.task import Responds
+from recurra.server.refusals import RefusalError
+from recurra.task import Explains, Generates, GoesLive, Responds
 
 _log = logging.getLogger("recurra.server")
 _DIGITS = 12  # of the SHA-256 that names a version
@@ -31,12 +32,25 @@ class Model:
     predicts: Responds | None
     """Its task, if it answers single requests."""
 
+    def describe(self) -> dict[str, Any]:
+        """What it is, for those who want to use it."""
+        task = self.bundle.task
+        can = {"predict": Responds, "explain": Explains, "generate": Generates, "stream": GoesLive}
+        return {
+            "name": self.name,
+            "version": self.version,
+            "task": task.name,
+            "can": [word for word, protocol in can.items() if isinstance(task, protocol)],
+            "request": None if self.predicts is None else self.predicts.request_schema,
+            "scores": self.bundle.scores,
+        }
+
     @property
     def responder(self) -> Responds:
         """Its task; 409 if it does not predict."""
         if self.predicts is None:
             what = self.bundle.task.name
-            raise Refused(409, self.name, f"a model for {what} does not predict. Ask it for what it can do.")
+            raise RefusalError(409, self.name, f"a model for {what} does not predict. Ask it for what it can do.")
         return self.predicts
 
 
@@ -91,9 +105,9 @@ class Models:
         """The model in service under a name."""
         model = self._models.get(name)
         if model is None and name in self._folders:
-            raise Refused(503, name, "this model could not be loaded; the server's log says why.", retry_after=60)
+            raise RefusalError(503, name, "this model could not be loaded; the server's log says why.", retry_after=60)
         if model is None:
-            raise Refused(404, "model", f"there is no model {name!r:.80}. {nearest(name[:80], self.names)}")
+            raise RefusalError(404, "model", f"there is no model {name!r:.80}. {nearest(name[:80], self.names)}")
         return model
 
 

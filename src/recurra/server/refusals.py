@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from starlette.responses import JSONResponse
+
 from recurra.errors import RecurraError
 
 
-class Refused(RecurraError):
+class RefusalError(RecurraError):
     """A request is refused with an HTTP status."""
 
     def __init__(self, status: int, where: str, message: str, retry_after: int | None = None) -> None:
@@ -19,6 +21,11 @@ class Refused(RecurraError):
         return {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
 
 
-def busy(why: str) -> Refused:
+def answer_refused(refused: RefusalError) -> JSONResponse:
+    """The answer to a request that is refused."""
+    return JSONResponse({"error": str(refused)}, refused.status, refused.headers)
+
+
+def busy(why: str) -> RefusalError:
     """The server has enough to do; the client is asked to come again."""
-    return Refused(503, "server", f"{why} Try again in a second.", retry_after=1)
+    return RefusalError(503, "server", f"{why} Try again in a second.", retry_after=1)

@@ -32,7 +32,9 @@ def serve(folders: dict[str, Path], settings: Serving) -> None:
     service = Service(folders, settings)
     service.models.load()
     if not list(service.models):
-        raise SettingsError("serve", f"a model must be there, none could be loaded: {next(iter(service.models.failed.values()))}")
+        raise SettingsError(
+            "serve", f"a model must be there, none could be loaded: {next(iter(service.models.failed.values()))}"
+        )
     gc.freeze()  # what is there now, stays: looking through it again and again would stop the server for 0.1 s
     Server(service).run(sockets=[_listen(settings)])
 

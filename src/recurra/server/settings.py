@@ -40,6 +40,18 @@ class Serving:
     length: Annotated[int, Field(ge=1, description="steps of a sequence at most, else 422")] = 10_000
     sequences: Annotated[int, Field(ge=1, description="sequences of a request at most, else 422")] = 256
     writers: Annotated[int, Field(ge=1, description="texts that are written at the same time, else 503")] = 4
+    sessions: Annotated[int, Field(ge=1, description="streams that are open at the same time, else 429")] = 2000
+    idle: Annotated[Seconds, Field(description="seconds after which a stream that is fed nothing is closed")] = 600.0
+    key: Annotated[
+        Path | None, Field(description="file of 32 bytes or more that signs the states of streams; default: a new key")
+    ] = None
+    store: Annotated[
+        str,
+        Field(pattern=r"^(memory|sqlite:.+|rediss?://.+)$", description="memory, sqlite:FILE or redis://HOST:PORT/N"),
+    ] = "memory"
+    keep: Annotated[Seconds, Field(description="seconds for which the store keeps a stream that is fed nothing")] = (
+        86400.0
+    )
     threads: Annotated[int, Field(ge=1, description="threads of one call of a model")] = 1
     grace: Annotated[Seconds, Field(description="seconds to finish what was accepted when told to stop")] = 30.0
     log_requests: Annotated[bool, Field(description="log method, route, status and time of each request")] = False

@@ -24,6 +24,15 @@ _HEAD = re.compile(
 _ALIGNED = 64  # bytes, to a multiple of which the head is filled up
 
 
+def is_of(kind: str, content_type: str) -> bool:
+    """Whether a content type, which may have parameters, is of a kind.
+
+    >>> is_of(JSON, "application/json; charset=utf-8")
+    True
+    """
+    return content_type.partition(";")[0].strip().lower() == kind
+
+
 def read_json(body: bytes) -> Any:
     """A JSON value in UTF-8; NaN and infinity are no JSON."""
     try:
@@ -53,7 +62,9 @@ def read_array(body: bytes) -> NDArray[np.floating[Any]]:
     for length in shape:
         wanted *= length
     if len(body) - size != wanted:
-        raise DataError("body", f"the shape {list(shape)} needs {wanted:,} bytes of numbers, {len(body) - size:,} came.")
+        raise DataError(
+            "body", f"the shape {list(shape)} needs {wanted:,} bytes of numbers, {len(body) - size:,} came."
+        )
     return np.frombuffer(body, dtype, offset=size).reshape(shape)
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import Executor
 from contextlib import suppress
 from typing import Any
 
-from recurra.bundle import Bundle
 from recurra.errors import DataError, RecurraError
 from recurra.server import wire
+from recurra.server.asking import read_object
 from recurra.server.models import Model
-from recurra.server.refusals import Refused
+from recurra.server.refusals import RefusalError
+from recurra.server.service import Service
 from recurra.server.settings import Serving
 from recurra.settings import Sampling, default_of, from_dict
 from recurra.task import Generates
@@ -21,18 +22,16 @@ from recurra.task import Generates
 Event = tuple[str, dict[str, Any]]
 
 
-class _Gone(Exception):
+class _NobodyReadsError(Exception):
     """Nobody reads any more."""
 
 
-def read_order(model: Model, body: bytes, settings: Serving) -> tuple[str, Sampling]:
+def read_order(kind: str, model: Model, body: bytes, settings: Serving) -> tuple[str, Sampling]:
     """The prompt, and how to go on with it: ``{"prompt": …, "length": …, "temperature": …}``."""
     if not isinstance(model.bundle.task, Generates):
         what = model.bundle.task.name
-        raise Refused(409, model.name, f"a model for {what} does not write. Ask it for what it can do.")
-    order = wire.read_json(body)
-    if not isinstance(order, dict):
-        raise DataError("body", "an object must come, such as {\"prompt\": \"Once upon\"}.")
+        raise RefusalError(409, model.name, f"a model for {what} does not write. Ask it for what it can do.")
+    order = read_object(kind, body)
     prompt = order.pop("prompt", "")
     if not isinstance(prompt, str) or len(prompt) > settings.length:
         raise DataError("body, 'prompt'", f"a text of {settings.length:,} characters at most must come.")
@@ -42,9 +41,9 @@ def read_order(model: Model, body: bytes, settings: Serving) -> tuple[str, Sampl
     return prompt, sampling
 
 
-async def write(bundle: Bundle, prompt: str, sampling: Sampling, writers: Executor) -> AsyncIterator[bytes]:
+async def write(service: Service, model: Model, prompt: str, sampling: Sampling) -> AsyncIterator[bytes]:
     """Server-sent events: ``text`` with each piece, then ``end`` with what is to be said of the whole, or ``error``."""
-    task, loop = bundle.task, asyncio.get_running_loop()
+    task, loop = model.bundle.task, asyncio.get_running_loop()
     assert isinstance(task, Generates)
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     gone = threading.Event()
@@ -54,12 +53,13 @@ async def write(bundle: Bundle, prompt: str, sampling: Sampling, writers: Execut
 
     def show(text: str) -> None:
         if gone.is_set():
-            raise _Gone
+            raise _NobodyReadsError
         tell(("text", {"text": text}))
 
     def work() -> None:
         try:
-            written = task.generate(bundle.model, prompt, sampling, None, show)
+            own = copy.deepcopy(model.bundle.model)  # what makes single steps fast serves one caller at a time
+            written = task.generate(own, prompt, sampling, None, show)
             about = {"symbols": written.symbols, "stopped": written.stopped, "notices": list(written.notices)}
             tell(("end", about))
         except RecurraError as error:
@@ -68,13 +68,14 @@ async def write(bundle: Bundle, prompt: str, sampling: Sampling, writers: Execut
             tell(None)
 
     def work_while_read() -> None:
-        with suppress(_Gone):
+        with suppress(_NobodyReadsError):
             work()
 
-    done = loop.run_in_executor(writers, work_while_read)
-    try:
-        while (event := await events.get()) is not None:
-            yield wire.text_of(*event)
-        await done
-    finally:
-        gone.set()
+    with service.desk.pass_through():
+        done = loop.run_in_executor(service.writers, work_while_read)
+        try:
+            while (event := await events.get()) is not None:
+                yield wire.text_of(*event)
+            await done
+        finally:
+            gone.set()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from recurra.data.json_values import LARGEST, kind_of, read_numbers, require_finite, require_short
 from recurra.data.sample_checks import repair
 from recurra.data.samples import Samples
-from recurra.data.sequence_set import Mapping, SequenceSet
+from recurra.data.sequence_set import SequenceSet
 from recurra.errors import DataError
 from recurra.tasks.classification.answers import Floats, Number, OneClass
 from recurra.tasks.classification.examples import Examples

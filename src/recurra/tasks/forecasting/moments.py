@@ -30,7 +30,7 @@ def read_moments(values: list[Any], frequency: Frequency, reading: Reading, colu
     if not all(isinstance(value, (str, int)) and not isinstance(value, bool) for value in values):
         raise DataError(f"request, {column!r}", "times must be texts or whole numbers, others came. Correct them.")
     table = replace(read_table({column: [str(value) for value in values]}), source="request")
-    grid = build_grid(table, Columns(time=column, target=f"{column} "), replace(reading, fill="refuse"), frequency)
+    grid = build_grid(table, Columns(time=column, target=(f"{column} ",)), replace(reading, fill="refuse"), frequency)
     if (grid.source_row != np.arange(len(values))).any():
         raise DataError(f"request, {column!r}", "times must go forward step by step, they do not. Put them in order.")
     return grid.time

@@ -57,7 +57,6 @@ def _texts(times: NDArray[np.datetime64]) -> list[str]:
     return [str(time) for time in times]
 
 
-
 def _join(task: ForecastingTask, windows: Sequence[Window]) -> SeriesSet:
     """The series of all windows; several targets are series of their own, side by side."""
     each = [(window, target) for window in windows for target in window.target]

@@ -35,7 +35,6 @@ def request_schema(task: ForecastingTask) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
 
 
-
 def _time_schema(task: ForecastingTask) -> dict[str, Any]:
     one = {"type": "integer"} if task.frequency.unit == "step" else {"type": "string"}
     about = f"the time of the first step; further ones follow at every {task.frequency}"

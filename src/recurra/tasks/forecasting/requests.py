@@ -71,7 +71,7 @@ def check(task: ForecastingTask, request: Any, longest: int) -> Window:
 
 
 def check_array(task: ForecastingTask, array: NDArray[Any], named: Mapping[str, str], longest: int) -> Window:
-    """The same for ``[T]`` targets, or ``[T + A, K + P + F]`` with past and future covariates, the targets NaN ahead."""
+    """The same for targets ``[T]``, or ``[T + A, K + P + F]`` with the covariates; targets are NaN ahead."""
     settings = task.settings
     steps = (*task.covariates["past"], *task.covariates["future"])
     if any(one.kind == "categorical" for one in (*steps, *task.covariates["static"])):
@@ -107,7 +107,7 @@ def _window(
     for one in future:
         if len(columns[one]) != steps or steps < T + H:
             raise DataError(
-                _at(one), f"the past and {H} steps ahead must be known, {T + H} or more in all, {len(columns[one])} came."
+                _at(one), f"it must be known for the past and {H} steps ahead, {T + H} steps or more in all."
             )
     lined = [_filled(task, np.append(columns[one][:T], np.full(steps - T, np.nan)), one, T) for one in past]
     known = [_filled(task, columns[one], one, steps) for one in future]
