@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from recurra.errors import RecurraError
 from recurra.server.access import Guarded
 from recurra.server.metrics import Measured
+from recurra.server.openapi import describe
+from recurra.server.pages import make_pages
 from recurra.server.refusals import RefusalError, answer_refused
 from recurra.server.routes import make_routes
 from recurra.server.service import Service
@@ -33,6 +35,8 @@ def make_app(service: Service) -> ASGIApp:
 
     app = FastAPI(title="Recurra", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.include_router(make_routes(service))
+    app.include_router(make_pages())
+    app.openapi = lambda: describe(service)  # type: ignore[method-assign]  # models come and go
     app.add_exception_handler(RecurraError, _say)
     app.add_exception_handler(HTTPException, _say_http)
     app.add_exception_handler(RequestValidationError, _say_invalid)

@@ -29,12 +29,13 @@ def serve(folders: dict[str, Path], settings: Serving) -> None:
         SettingsError: the address cannot be used, or no model could be loaded.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(
+        logging.WARNING
+    )  # it tells of every WebSocket, with what stands in its address
     service = Service(folders, settings)
     service.models.load()
     if not list(service.models):
-        raise SettingsError(
-            "serve", f"a model must be there, none could be loaded: {next(iter(service.models.failed.values()))}"
-        )
+        raise SettingsError("serve", f"no model could be loaded: {'; '.join(service.models.failed.values())}")
     gc.freeze()  # what is there now, stays: looking through it again and again would stop the server for 0.1 s
     Server(service).run(sockets=[_listen(settings)])
 

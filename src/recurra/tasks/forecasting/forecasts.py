@@ -57,7 +57,7 @@ class Prediction:
         columns: dict[str, object] = {}
         if len(self.names) > 1:
             columns[series] = np.repeat(np.array(self.names)[self.series], horizon)
-        columns[time] = as_dates(self.time.ravel())
+        columns[time] = _as_dates(self.time.ravel())
         columns["point"] = self.point.ravel()
         for q, level in enumerate(self.levels):
             columns[f"q{level:g}"] = self.quantiles[..., q].ravel()
@@ -101,7 +101,20 @@ class Forecasts(Prediction):
         )
 
 
-def as_dates(time: NDArray[Any]) -> NDArray[Any]:
+def time_values(time: Ints | NDArray[np.datetime64]) -> list[int] | list[str]:
+    """Times as JSON has them: whole numbers, dates, or ISO 8601 to the second, or finer where there is more.
+
+    >>> time_values(np.array(["2012-01-01T12:30"], "datetime64[us]"))
+    ['2012-01-01T12:30:00']
+    """
+    if time.dtype.kind == "i":
+        return [int(one) for one in time]
+    dates = _as_dates(time)
+    seconds = dates.astype("datetime64[s]")
+    return [str(one) for one in (seconds if dates.dtype == time.dtype and (seconds == dates).all() else dates)]
+
+
+def _as_dates(time: NDArray[Any]) -> NDArray[Any]:
     """Times that are all at midnight are dates."""
     if time.dtype.kind != "M":
         return time

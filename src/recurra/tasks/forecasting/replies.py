@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from recurra.data.series_set import Floats, SeriesSet
 from recurra.data.tables import Table
-from recurra.tasks.forecasting.forecasts import as_dates
+from recurra.tasks.forecasting.forecasts import time_values
 from recurra.tasks.forecasting.requests import SOURCE, Window
 from recurra.tasks.forecasting.windows import extend_future
 
@@ -39,8 +38,7 @@ def tell(task: ForecastingTask, window: Window, numbers: Floats) -> dict[str, An
     said: dict[str, Any] = {}
     if window.dated:
         last = window.time[window.target.shape[1] - 1]
-        ahead = as_dates(task.frequency.after(last, np.arange(1, task.settings.horizon + 1)))
-        said[task.settings.time] = ahead.tolist() if ahead.dtype.kind == "i" else _texts(ahead)
+        said[task.settings.time] = time_values(task.frequency.after(last, np.arange(1, task.settings.horizon + 1)))
     names = ["point", *(f"q{level:g}" for level in task.levels)]
     if numbers.ndim == 2:
         return said | dict(zip(names, numbers.T.tolist(), strict=True))
@@ -48,13 +46,6 @@ def tell(task: ForecastingTask, window: Window, numbers: Floats) -> dict[str, An
         target: dict(zip(names, part.T.tolist(), strict=True))
         for target, part in zip(task.settings.target, numbers, strict=True)
     }
-
-
-def _texts(times: NDArray[np.datetime64]) -> list[str]:
-    """As ISO 8601 has them: dates where they are midnights, else to the second, or finer where there is more."""
-    if times.dtype == np.dtype("datetime64[us]") and (times == times.astype("datetime64[s]")).all():
-        times = times.astype("datetime64[s]")
-    return [str(time) for time in times]
 
 
 def _join(task: ForecastingTask, windows: Sequence[Window]) -> SeriesSet:

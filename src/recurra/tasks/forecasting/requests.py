@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from recurra.tasks.forecasting.task import ForecastingTask
 
 SOURCE = "request"
-_ANY_MONDAY = np.datetime64("2001-01-01", "us")  # for models that do not look at the calendar
+ANY_MONDAY = np.datetime64("2001-01-01", "us")  # for models that do not look at the calendar
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +190,7 @@ def _read_time(task: ForecastingTask, time: Any, steps: int) -> Times:
     if time is None:
         if needs_time(task):
             raise DataError(_at(column), "the model looks at the calendar, so the first time must come. Send it.")
-        return task.frequency.after(0 if task.frequency.unit == "step" else _ANY_MONDAY, np.arange(steps))
+        return task.frequency.after(0 if task.frequency.unit == "step" else ANY_MONDAY, np.arange(steps))
     moments = time if isinstance(time, list) else [time]
     if not 1 <= len(moments) <= steps:
         raise DataError(_at(column), f"one time must come, or up to {steps}, {len(moments)} did.")
