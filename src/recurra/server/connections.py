@@ -37,11 +37,11 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take a part of a request."""
+        super().data_received(data)
         if self._head is not None:
             self._head += len(data)
-        super().data_received(data)
-        if self._head is not None and self._head > _HEAD_LIMIT:
-            self._refuse(*_LARGE)
+            if self._head > _HEAD_LIMIT:
+                self._refuse(*_LARGE)
 
     def on_message_begin(self) -> None:
         """A request begins."""

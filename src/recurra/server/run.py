@@ -37,7 +37,7 @@ def serve(folders: dict[str, Path], settings: Serving) -> None:
     if not list(service.models):
         raise SettingsError("serve", f"no model could be loaded: {'; '.join(service.models.failed.values())}")
     gc.freeze()  # what is there now, stays: looking through it again and again would stop the server for 0.1 s
-    Server(service).run(sockets=[_listen(settings)])
+    Server(service).run(sockets=[listen(settings)])
 
 
 class Server(uvicorn.Server):
@@ -75,7 +75,7 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listen(settings: Serving) -> socket.socket:
+def listen(settings: Serving) -> socket.socket:
     """The socket to listen on, and a word on how it is reached."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.socket(family)

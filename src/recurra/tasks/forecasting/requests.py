@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from recurra.data.covariates import Covariate
 from recurra.data.filling import Fill, fill_missing
 from recurra.data.json_values import kind_of, read_numbers, require_finite, require_short
+from recurra.data.numbers import MISSING
 from recurra.data.series_set import Floats
 from recurra.data.zones import Times
 from recurra.errors import DataError, nearest
@@ -60,7 +61,7 @@ def check(task: ForecastingTask, request: Any, longest: int) -> Window:
     for name in request:
         if name not in known:
             raise DataError(f"{SOURCE}, {name!r:.80}", f"there is no such column. {nearest(name[:80], known)}")
-    columns = {name: read_numbers(_get(request, name), _at(name)) for name in settings.target}
+    columns = {name: _read_column(_get(request, name), name) for name in settings.target}
     for one in (*task.covariates["past"], *task.covariates["future"]):
         columns[one.name] = _read_covariate(_get(request, one.name), one)
     static = [_read_covariate([_get(request, one.name)], one)[0] for one in task.covariates["static"]]
@@ -143,18 +144,28 @@ def _read_targets(task: ForecastingTask, columns: list[Floats]) -> Floats:
     return target
 
 
+def _read_column(values: Any, name: str) -> Floats:
+    """[N] numbers; NaN where nothing came."""
+    numbers = read_numbers(values, _at(name))
+    if numbers.ndim != 1:
+        raise DataError(_at(name), "a list of numbers must come, lists of lists did. Send one number a step.")
+    return numbers
+
+
 def _read_covariate(values: Any, covariate: Covariate) -> Floats:
     """[N] numbers, or the codes of categories; NaN where nothing came."""
     if isinstance(values, list) and covariate.kind == "numeric":
-        return read_numbers([int(one) if isinstance(one, bool) else one for one in values], _at(covariate.name))
+        return _read_column([int(one) if isinstance(one, bool) else one for one in values], covariate.name)
     if not isinstance(values, list) or any(isinstance(one, (list, dict)) for one in values):
         raise DataError(_at(covariate.name), "a list of its values must come, something else did. Send a list.")
     places = {name: float(place) for place, name in enumerate(covariate.categories, start=1)}
-    return np.array([np.nan if one in (None, "") else places.get(_as_text(one), 0.0) for one in values])
+    return np.array([_code(one, places) for one in values])
 
 
-def _as_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _code(value: Any, places: Mapping[str, float]) -> float:
+    """The place of a category, 0 if it was not learned, NaN for nothing."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return np.nan if text.strip().lower() in MISSING else places.get(text, 0.0)
 
 
 def _filled(task: ForecastingTask, values: Floats, name: str, needed: int) -> Floats:
