@@ -220,8 +220,13 @@ class Responds(Protocol):
 
 
 @runtime_checkable
-class Explains(Protocol):
+class Explains(Responds, Protocol):
     """A task that says what of a request spoke for its answer."""
+
+    @property
+    def weighs_words(self) -> bool:
+        """Whether this one does: its requests must be texts."""
+        ...
 
     def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
         """The answer to one request as JSON values, and under ``words`` each piece of it with its weight."""

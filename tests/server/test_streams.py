@@ -165,14 +165,14 @@ def test_messages_that_are_no_chunk(server, message):
 
 
 def test_a_stream_that_says_nothing_is_closed(folders):
-    with serving({"mail": folders["mail"]}, idle=0.2) as server, talking(server.port) as talk:
-        with pytest.raises(ConnectionClosed, match="4408"):
-            talk.socket.recv(5)
+    quick = serving({"mail": folders["mail"]}, idle=0.2)
+    with quick as server, talking(server.port) as talk, pytest.raises(ConnectionClosed, match="4408"):
+        talk.socket.recv(5)
 
 
 def test_a_message_that_is_too_large_ends_the_connection_only(folders):
-    with serving({"mail": folders["mail"]}, body=5000) as server, talking(server.port) as talk:
-        with pytest.raises(ConnectionClosed, match="1009"):
+    with serving({"mail": folders["mail"]}, body=5000) as server:
+        with talking(server.port) as talk, pytest.raises(ConnectionClosed, match="1009"):
             talk.feed(1, "win " * 5000)
         assert server.ask("mail", "win")["label"]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recurra.cli.flags import flags_of, gather, with_flags
-from recurra.errors import SettingsError
+from recurra.errors import MissingExtraError, SettingsError
 from recurra.server.settings import Serving
 from recurra.settings import Sampling, from_dict
 from recurra.tasks import TASKS
@@ -184,10 +184,13 @@ def serve(
     **given: Any,
 ) -> None:
     """Answer requests over HTTP, with a page to try the models in the browser."""
-    from recurra.server.models import name_folders
-    from recurra.server.run import serve as run
-
-    run(name_folders(folders), from_dict(Serving, gather(_SERVING, given, config).get("serving", {})))
+    settings = from_dict(Serving, gather(_SERVING, given, config).get("serving", {}))
+    try:
+        from recurra.server.models import name_folders
+        from recurra.server.run import serve as run
+    except ImportError as error:
+        raise MissingExtraError("serve", f"needs {error.name}: pip install 'recurra[serve]'") from None
+    run(name_folders(folders), settings)
 
 
 _SERVING = list(flags_of(Serving, "serving"))

@@ -41,9 +41,7 @@ def read(kind: str, model: Model, body: bytes, query: Mapping[str, str], setting
 
 def read_single(kind: str, model: Model, body: bytes) -> tuple[Explains, Any]:
     """The one input of a request, and the task that explains its answer."""
-    task = model.bundle.task
-    if not isinstance(task, Explains):
-        raise RefusalError(409, model.name, f"a model for {task.name} does not weigh words. Ask it to predict.")
+    task = model.require(model.explains, "weigh words")
     content = read_object(kind, body)
     if set(content) != {"input"}:
         raise DataError("body", 'an object with one field must come, {"input": …}.')
@@ -61,7 +59,7 @@ def read_object(kind: str, body: bytes) -> dict[str, Any]:
 
 
 def _read_json(model: Model, body: bytes, settings: Serving) -> Asked:
-    task, content = model.responder, wire.read_json(body)
+    task, content = model.require(model.predicts, "predict"), wire.read_json(body)
     if not isinstance(content, dict) or set(content) not in ({"input"}, {"inputs"}):
         raise DataError("body", 'an object with one field must come, {"input": …} or {"inputs": […, …]}.')
     about = {"model": model.name, "version": model.version}
@@ -90,7 +88,7 @@ def _check(task: Responds, number: int, one: Any, longest: int) -> Any:
 
 
 def _read_array(model: Model, body: bytes, query: Mapping[str, str], settings: Serving) -> Asked:
-    task, array = model.responder, wire.read_array(body)
+    task, array = model.require(model.predicts, "predict"), wire.read_array(body)
     if array.ndim < 3:
         one = task.check_array(array, query, settings.length)
         return Asked([one], lambda said: wire.write_array(said[0].astype(array.dtype)), wire.ARRAY)

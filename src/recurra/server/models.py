@@ -8,14 +8,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from recurra.bundle import MANIFEST, Bundle, load
 from recurra.errors import RecurraError, SettingsError, nearest
 from recurra.server.batching import Batcher
 from recurra.server.refusals import RefusalError
-from recurra.task import Explains, Generates, GoesLive, Responds
+from recurra.session import Session
+from recurra.task import Explains, Generates, Responds
 
+T = TypeVar("T")
 _log = logging.getLogger("recurra.server")
 _DIGITS = 12  # of the SHA-256 that names a version
 
@@ -30,28 +32,52 @@ class Model:
     bundle: Bundle
     batcher: Batcher
     predicts: Responds | None
-    """Its task, if it answers single requests."""
+    """Its task, if it answers single requests; below likewise."""
+    explains: Explains | None
+    writes: Generates | None
+    streams: bool
+
+    @classmethod
+    def of(cls, name: str, version: str, bundle: Bundle, batcher: Batcher) -> Model:
+        """Find out what a bundle can, once: to ask a protocol takes as long as a request."""
+        task = bundle.task
+        return cls(
+            name=name,
+            version=version,
+            bundle=bundle,
+            batcher=batcher,
+            predicts=task if isinstance(task, Responds) else None,
+            explains=task if isinstance(task, Explains) and task.weighs_words else None,
+            writes=task if isinstance(task, Generates) else None,
+            streams=_can_stream(bundle),
+        )
+
+    def require(self, task: T | None, verb: str) -> T:
+        """Its task, as one that can do something; 409 if it cannot."""
+        if task is None:
+            what = self.bundle.task.name
+            raise RefusalError(409, self.name, f"this model for {what} does not {verb}. Ask it for what it can do.")
+        return task
 
     def describe(self) -> dict[str, Any]:
         """What it is, for those who want to use it."""
-        task = self.bundle.task
-        can = {"predict": Responds, "explain": Explains, "generate": Generates, "stream": GoesLive}
+        can = {"predict": self.predicts, "explain": self.explains, "generate": self.writes, "stream": self.streams}
         return {
             "name": self.name,
             "version": self.version,
-            "task": task.name,
-            "can": [word for word, protocol in can.items() if isinstance(task, protocol)],
+            "task": self.bundle.task.name,
+            "can": [word for word, able in can.items() if able],
             "request": None if self.predicts is None else self.predicts.request_schema,
             "scores": self.bundle.scores,
         }
 
-    @property
-    def responder(self) -> Responds:
-        """Its task; 409 if it does not predict."""
-        if self.predicts is None:
-            what = self.bundle.task.name
-            raise RefusalError(409, self.name, f"a model for {what} does not predict. Ask it for what it can do.")
-        return self.predicts
+
+def _can_stream(bundle: Bundle) -> bool:
+    try:
+        Session(bundle)
+    except SettingsError:
+        return False
+    return True
 
 
 class Models:
@@ -93,8 +119,7 @@ class Models:
         old = self._models.get(name)
         if old is None or old.version != version:
             bundle = load(folder)
-            predicts = bundle.task if isinstance(bundle.task, Responds) else None
-            self._models[name] = Model(name, version, bundle, self._make_batcher(bundle), predicts)
+            self._models[name] = Model.of(name, version, bundle, self._make_batcher(bundle))
             _log.info("model %r: version %s of %s, %s", name, version, bundle.task.name, folder)
 
     async def reload(self) -> None:
@@ -119,10 +144,10 @@ def name_folders(places: list[str]) -> dict[str, Path]:
     """
     folders: dict[str, Path] = {}
     for place in places:
-        name, _, folder = place.rpartition("=")
-        path = Path(folder)
-        name = name or path.resolve().name
-        if not name or "/" in name or name in folders:
+        name, mark, folder = place.partition("=")
+        if not mark or "/" in name:  # a sign in a path
+            name, folder = Path(place).resolve().name, place
+        if not name or name in folders:
             raise SettingsError(place, f"every model needs a name of its own, {name!r} is not. Write NAME=DIR.")
-        folders[name] = path
+        folders[name] = Path(folder)
     return folders

@@ -10,7 +10,6 @@ from recurra.server.models import Model
 from recurra.server.service import Service
 from recurra.server.settings import Serving
 from recurra.settings import Sampling, plain_schema
-from recurra.task import Explains, Generates, Responds
 
 Schema = dict[str, Any]
 
@@ -67,22 +66,22 @@ _MODELS: Schema = {
 
 
 def _paths(model: Model, service: Service) -> Schema:
-    at, task, settings = f"/v1/models/{quote(model.name)}", model.bundle.task, service.settings
+    at, settings = f"/v1/models/{quote(model.name)}", service.settings
     paths: Schema = {}
-    if isinstance(task, Responds):
-        one = task.request_schema
+    if model.predicts is not None:
+        one = model.predicts.request_schema
         many = {"type": "array", "items": one, "minItems": 1, "maxItems": settings.sequences}
         body: Schema = {"oneOf": [_object({"input": one}), _object({"inputs": many})]}
         said = _json("what the model says", _ANYTHING)
         about = "One sequence, or many of unequal length; as `application/x-npy` what `numpy.save` writes."
         paths[f"{at}/predict"] = {"post": _operation("Predict", {200: said}, body, about)}
-    if isinstance(task, Explains) and isinstance(task, Responds):
+    if model.explains is not None:
         said = _json("the answer, and the words with their weights", _ANYTHING)
-        body = _object({"input": task.request_schema})
+        body = _object({"input": model.explains.request_schema})
         paths[f"{at}/explain"] = {
             "post": _operation("Weigh the words of a text", {200: said}, body, "Positive ones speak for the answer.")
         }
-    if isinstance(task, Generates):
+    if model.writes is not None:
         said = _answer("events: text, then end or error", "text/event-stream", {"type": "string"})
         paths[f"{at}/generate"] = {"post": _operation("Go on with a text", {200: said}, _order(settings))}
     return paths

@@ -13,11 +13,9 @@ from recurra.errors import DataError, RecurraError
 from recurra.server import wire
 from recurra.server.asking import read_object
 from recurra.server.models import Model
-from recurra.server.refusals import RefusalError
 from recurra.server.service import Service
 from recurra.server.settings import Serving
 from recurra.settings import Sampling, default_of, from_dict
-from recurra.task import Generates
 
 Event = tuple[str, dict[str, Any]]
 
@@ -28,9 +26,7 @@ class _NobodyReadsError(Exception):
 
 def read_order(kind: str, model: Model, body: bytes, settings: Serving) -> tuple[str, Sampling]:
     """The prompt, and how to go on with it: ``{"prompt": …, "length": …, "temperature": …}``."""
-    if not isinstance(model.bundle.task, Generates):
-        what = model.bundle.task.name
-        raise RefusalError(409, model.name, f"a model for {what} does not write. Ask it for what it can do.")
+    model.require(model.writes, "write")
     order = read_object(kind, body)
     prompt = order.pop("prompt", "")
     if not isinstance(prompt, str) or len(prompt) > settings.length:
@@ -43,8 +39,7 @@ def read_order(kind: str, model: Model, body: bytes, settings: Serving) -> tuple
 
 async def write(service: Service, model: Model, prompt: str, sampling: Sampling) -> AsyncIterator[bytes]:
     """Server-sent events: ``text`` with each piece, then ``end`` with what is to be said of the whole, or ``error``."""
-    task, loop = model.bundle.task, asyncio.get_running_loop()
-    assert isinstance(task, Generates)
+    task, loop = model.require(model.writes, "write"), asyncio.get_running_loop()
     events: asyncio.Queue[Event | None] = asyncio.Queue()
     gone = threading.Event()
 

@@ -116,8 +116,7 @@ def tell(task: ClassificationTask, numbers: Floats) -> dict[str, Any]:
 
 def explain(task: ClassificationTask, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
     """The answer to a text, and the weight of each of its words in the likeliest class, label, or number."""
-    if task.vocabulary is None:
-        raise DataError(SOURCE, "words are weighed, this model reads numbers. Ask it to predict.")
+    assert task.vocabulary is not None
     checked = check(task, request, min(longest, _LONGEST_WEIGHED))
     (numbers,) = answer(task, model, [checked])
     weighed = weigh_words(model, task.vocabulary, request, int(numbers.argmax()))

@@ -297,6 +297,11 @@ class ClassificationTask:
         """A class, labels or a number."""
         return requests.tell(self, numbers)
 
+    @property
+    def weighs_words(self) -> bool:
+        """Whether there are words."""
+        return self.vocabulary is not None
+
     def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
         """What is said of a text, and the weight of each of its words in that."""
         return requests.explain(self, model, request, longest)

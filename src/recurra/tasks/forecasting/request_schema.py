@@ -72,7 +72,8 @@ def _example(task: ForecastingTask) -> Schema:
     total = steps + settings.horizon
     first = 0 if task.frequency.unit == "step" else ANY_MONDAY
     wave = [round(100 + 0.2 * i + 14 * math.sin(2 * math.pi * i / _WEEK), 1) for i in range(steps)]
-    example: Schema = {settings.time: time_values(task.frequency.after(first, np.arange(steps)))}
+    rows = total if task.covariates["future"] else steps
+    example: Schema = {settings.time: time_values(task.frequency.after(first, np.arange(rows)))}
     example |= dict.fromkeys(settings.target, wave)
     example |= {one.name: [_usual(one)] * steps for one in task.covariates["past"]}
     example |= {one.name: [_usual(one)] * total for one in task.covariates["future"]}
