@@ -70,7 +70,7 @@ class Client(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, _: Exception | None) -> None:
         self.run.lost(self)
 
     def _ask(self) -> None:
@@ -90,6 +90,10 @@ class Run:
         self.outcome, self.by_number = Outcome(), dict[int, int]()
         self.asked = 0
         self.open = 0
+
+    def run(self) -> Outcome:
+        uvloop.run(self.go())
+        return self.outcome
 
     async def go(self) -> Outcome:
         self.over = asyncio.Event()
@@ -138,5 +142,5 @@ def request(path: str, body: bytes, kind: str = "application/json") -> bytes:
 def run(port: int, clients: int, bodies: Sequence[bytes], seconds: float, requests: int | None = None) -> Run:
     """Ask the bodies in turn."""
     work = Run(port, clients, lambda number: bodies[number % len(bodies)], seconds, requests)
-    uvloop.run(work.go())
+    work.run()
     return work
