@@ -40,7 +40,7 @@ def _table(panel: str, table: tuple[str, ...], flags: list[Flag]) -> str:
     return head + "".join(rows)
 
 
-_KINDS = {str: "text", int: "integer", float: "number", bool: "yes or no"}
+_KINDS: dict[object, str] = {Path: "a file", str: "text", int: "integer", float: "number", bool: "yes or no"}
 _KINDS |= {list[str]: "texts", list[float]: "numbers", tuple[float, float]: "two numbers"}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -23,16 +23,15 @@ from recurra.server.sockets import converse
 from recurra.server.writing import read_order, write
 
 T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
 _AT_ONCE = 32 * 1024  # bytes of a body that is checked between two others; larger ones are checked on a thread
 
 
-def make_routes(service: Service) -> APIRouter:
-    """The routes of a service; :mod:`recurra.server.openapi` describes those under ``/v1/models/{name}``."""
-    router = APIRouter()
+def make_predict(service: Service) -> Endpoint:
+    """What answers requests for predictions."""
     settings = service.settings
 
     async def predict(request: Request) -> Response:
-        """Predict for one sequence or for many."""
         await service.gate.refuse_if_full()
         with service.gate.pass_through():
             model = service.models.get(request.path_params["name"])
@@ -42,6 +41,14 @@ def make_routes(service: Service) -> APIRouter:
             answers = await _answer(service, model.batcher.ask(asked.checked))
             _require_finite(answers)
             return Response(asked.reply(answers), media_type=asked.kind)
+
+    return predict
+
+
+def make_routes(service: Service, predict: Endpoint) -> APIRouter:
+    """The routes of a service; :mod:`recurra.server.openapi` describes them."""
+    router = APIRouter()
+    settings = service.settings
 
     async def explain(request: Request) -> Response:
         """Answer one text, and say how much each of its words spoke for the answer."""
@@ -62,8 +69,7 @@ def make_routes(service: Service) -> APIRouter:
         prompt, sampling = read_order(request.headers.get("content-type", ""), model, body, settings)
         return StreamingResponse(write(service, model, prompt, sampling), media_type="text/event-stream")
 
-    # Starlette's own routes: FastAPI's cost twice as much, and these bodies are read by what the model is.
-    for work in (predict, explain, generate):
+    for work in (predict, explain, generate):  # Starlette's own routes: what is read depends on the model
         router.add_route(f"/v1/models/{{name}}/{work.__name__}", work, ["POST"])
 
     @router.websocket("/v1/models/{name}/stream")
