@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from recurra.server.refusals import RefusalError, busy
 
-PAUSE = 0.1  # seconds before a refused client hears of it: who does not wait by himself then costs little
+PAUSE = 0.5  # seconds before a refused client hears of it: who does not wait by himself then costs little
 
 
 class Gate:

@@ -24,7 +24,7 @@ from recurra.server.writing import read_order, write
 
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
-_AT_ONCE = 32 * 1024  # bytes of a body that is checked between two others; larger ones are checked on a thread
+_AT_ONCE = 4 * 1024  # bytes of a body that is checked between two others; larger ones are checked on a thread
 
 
 def make_predict(service: Service) -> Endpoint:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recurra.tasks.classification.task import ClassificationTask
 
 SOURCE = "request"
+_LONGEST_WORD = 8  # characters that a symbol may have on average
 _LONGEST_WEIGHED = 1000  # symbols: to weigh them takes as long as to read them 50 times
 
 
@@ -42,7 +43,7 @@ class Checked:
 def request_schema(task: ClassificationTask) -> dict[str, Any]:
     """The JSON Schema of a text, or of the steps of a signal."""
     if task.vocabulary is not None:
-        return {"type": "string", "pattern": r"\\S", "examples": ["some text"], "description": "a text"}
+        return {"type": "string", "pattern": r"\S", "examples": ["some text"], "description": "a text"}
     width = len(task.features)
     number: dict[str, Any] = {"type": "number", "minimum": -LARGEST, "maximum": LARGEST}
     if task.settings.repairs.missing != "refuse":
@@ -64,6 +65,7 @@ def check(task: ClassificationTask, request: Any, longest: int) -> Checked:
         raise DataError(SOURCE, f"a text must come, {kind_of(request)} did. Send a string.")
     if not request.strip():
         raise DataError(SOURCE, "there must be something to read, an empty text came. Send a text.")
+    require_short(len(request) // _LONGEST_WORD, longest, SOURCE)  # to cut a long text takes its time, too
     symbols = task.vocabulary.encode(request)
     require_short(len(symbols), longest, SOURCE)
     return Checked(symbols)
