@@ -16,9 +16,10 @@ import safetensors.torch
 import torch
 
 import recurra
-from recurra.bundle import MANIFEST, REPORT, WEIGHTS, _seal
+from hostile_bundles import ATTACKS
 from recurra.errors import BundleError
 from recurra.files import sha256
+from recurra.manifest import MANIFEST, REPORT, WEIGHTS, seal
 
 DATA = {"day": list(range(60)), "x": [float(i % 7) for i in range(60)]}
 
@@ -45,7 +46,7 @@ def forge(folder: Path, change) -> None:
     fields = manifest(folder)
     del fields["sha256"]
     change(fields)
-    (folder / MANIFEST).write_bytes(_seal(json.dumps(fields, indent=2)))
+    (folder / MANIFEST).write_bytes(seal(json.dumps(fields, indent=2)))
 
 
 def forge_weights(folder: Path, content: bytes) -> None:
@@ -150,6 +151,17 @@ FORGERIES = {
 }
 
 
+@pytest.mark.parametrize("name", ATTACKS)
+def test_a_hostile_bundle_is_refused_with_a_clear_sentence(copy, name, monkeypatch):
+    """The short form of ``benchmarks/faults/hostile_bundles.py``, which also measures time and memory."""
+    monkeypatch.chdir(copy)
+    ATTACKS[name](copy)
+    with pytest.raises(BundleError) as refused:
+        recurra.load(copy)
+    assert len(str(refused.value)) < 1000
+    assert not (copy / "touched").exists()
+
+
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_manifest_is_refused(copy, name):
     change, expected = FORGERIES[name]
@@ -166,7 +178,7 @@ def test_a_forged_manifest_is_refused(copy, name):
     ids=["empty", "object", "list", "deep", "nan", "repeated", "surrogate", "zero", "latin"],
 )
 def test_a_manifest_that_is_no_json_is_refused(copy, text):
-    (copy / MANIFEST).write_bytes(_seal(text))
+    (copy / MANIFEST).write_bytes(seal(text))
     with pytest.raises(BundleError):
         recurra.load(copy)
 

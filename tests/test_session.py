@@ -145,3 +145,5 @@ def test_what_is_no_session_is_refused(bundle):
     for data, expected in cases.items():
         with pytest.raises(BundleError, match=expected):
             recurra.Session.restore(bundle, data)
+    with pytest.raises(BundleError, match="is bytes, got str"):
+        recurra.Session.restore(bundle, "recurra session")

@@ -1,6 +1,6 @@
-"""Flip one bit of a bundle, again and again: loading it must refuse each time.
+"""Change one byte of a bundle, or cut the end off a file, again and again: loading it must refuse each time.
 
-python benchmarks/faults/flip_bits.py --count 2000 --seed 0
+python benchmarks/faults/flip_bits.py --count 2000 --cuts 200 --seed 0
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import random
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import recurra
@@ -17,6 +18,7 @@ from recurra.errors import BundleError
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--cuts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
@@ -26,18 +28,34 @@ def main() -> int:
         folder = Path(place) / "bundle"
         recurra.train(settings, data, out=folder, options=recurra.TrainingOptions(steps=3))
         files = {path: path.read_bytes() for path in folder.iterdir()}
-        unnoticed = sum(not is_noticed(folder, chance, files) for _ in range(arguments.count))
+        kinds = {flip: arguments.count, cut: arguments.cuts}
+        unnoticed = {
+            harm.__name__: sum(not is_noticed(folder, harm, chance, files) for _ in range(count))
+            for harm, count in kinds.items()
+        }
         recurra.load(folder)  # whole again
-    print(f"{arguments.count} bits flipped in {len(files)} files: {unnoticed} unnoticed")
-    return bool(unnoticed)
+    print(f"{arguments.count} changed bytes, {arguments.cuts} cuts in {len(files)} files; unnoticed: {unnoticed}")
+    return any(unnoticed.values())
 
 
-def is_noticed(folder: Path, chance: random.Random, files: dict[Path, bytes]) -> bool:
-    """Flip one bit anywhere, each file as likely as the others; tell whether loading refused."""
+def flip(content: bytes, chance: random.Random) -> bytes:
+    """Another value for one byte anywhere."""
+    changed = bytearray(content)
+    changed[chance.randrange(len(content))] ^= chance.randrange(1, 256)
+    return bytes(changed)
+
+
+def cut(content: bytes, chance: random.Random) -> bytes:
+    """The beginning only, of any length."""
+    return content[: chance.randrange(len(content))]
+
+
+def is_noticed(
+    folder: Path, harm: Callable[[bytes, random.Random], bytes], chance: random.Random, files: dict[Path, bytes]
+) -> bool:
+    """Harm a file, each as likely as the others; tell whether loading refused."""
     path = chance.choice(list(files))
-    content = bytearray(files[path])
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    path.write_bytes(content)
+    path.write_bytes(harm(files[path], chance))
     try:
         recurra.load(folder)
     except BundleError:

@@ -118,7 +118,7 @@ def main() -> None:
         "streams": STREAMS,
         "chunks of each": CHUNKS,
         "kills": kills,
-        "connections made anew": sum(client.reconnected for client in clients),
+        "failed attempts to connect, and connections lost": sum(client.reconnected for client in clients),
         "streams lost": sum(len(client.answers) != CHUNKS for client in clients),
         "streams with a step lost or doubled": sum(one > CLOSE for one in differences),
         "largest difference": max(differences),

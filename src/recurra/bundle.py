@@ -25,21 +25,30 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from recurra.data.tables import Source, Table
-from recurra.errors import BundleError, RecurraError, SettingsError, nearest
-from recurra.files import write_atomically
+from recurra.errors import BundleError, SettingsError
+from recurra.files import atomic_folder
+from recurra.manifest import (
+    MANIFEST,
+    REPORT,
+    WEIGHTS,
+    check_header,
+    check_report,
+    entry_of,
+    read_manifest,
+    read_weights,
+    write_manifest,
+)
 from recurra.nn.fingerprint import fingerprint
 from recurra.settings import Sampling, from_dict, to_dict
 from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
 
-FORMAT = 1
-MANIFEST, WEIGHTS, REPORT = "bundle.json", "weights.safetensors", "report.html"
-_MANIFEST_LIMIT = 32 * 2**20  # bytes; vocabularies are in it
-_HEADER_LIMIT = 8 * 2**20  # bytes that safetensors may add to the weights themselves
-_SEAL = ',\n  "sha256": "{}"\n}}\n'  # the end of the manifest; the hash is that of all before it
+_HEADER_OF_A_TENSOR, _HEADER_REST = 200, 2**16  # bytes that safetensors may add to the weights, beside the names
+_MOST_CALLS = 20_000  # of torch, to make a model; a layer takes some twenty
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,50 +142,92 @@ class Bundle:
             "bundle", f"a model that can {verb} is needed, this one is for {self.task.name}. Use another command."
         )
 
-    def save(self, folder: str | Path) -> None:
-        """Write the bundle; ``bundle.json`` comes last, so that a bundle is whole or does not exist.
+    def save(
+        self, folder: str | Path, *, overwrite: bool = False, report: Callable[[Path], None] | None = None
+    ) -> None:
+        """Write the bundle, whole or not at all; a kill at any moment leaves the old one or the new one.
+
+        Args:
+            folder: may exist, and may hold other files, which stay.
+            overwrite: replace a bundle that is there.
+            report: writes the report to the path it is given.
 
         Raises:
             BundleError: a bundle is there already.
         """
         folder = Path(folder)
-        if (folder / MANIFEST).exists():
+        if (folder / MANIFEST).exists() and not overwrite:
             raise BundleError(
                 str(folder), "a new bundle needs a place of its own, one is there. Choose another folder."
             )
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / WEIGHTS, safetensors.torch.save(_state(self.model)))
-        files = {name: _entry(folder / name) for name in (WEIGHTS, REPORT) if (folder / name).is_file()}
-        manifest = {
-            "format": FORMAT,
-            "task": self.task.name,
-            "settings": self.task.to_dict(),
-            "scores": self.scores,
-            "provenance": self.provenance,
-            "files": files,
-        }
-        write_atomically(folder / MANIFEST, _seal(json.dumps(manifest, indent=2, allow_nan=False)))
+        with atomic_folder(folder, (REPORT, WEIGHTS, MANIFEST)) as unfinished:
+            weights = safetensors.torch.save(_state(self.model))
+            (unfinished / WEIGHTS).write_bytes(weights)
+            files = {WEIGHTS: entry_of(weights)}
+            if report is not None:
+                report(unfinished / REPORT)
+                files[REPORT] = entry_of((unfinished / REPORT).read_bytes())
+            (unfinished / MANIFEST).write_bytes(self._manifest(files))
+
+    def _manifest(self, files: Mapping[str, Any]) -> bytes:
+        return write_manifest(
+            {
+                "task": self.task.name,
+                "settings": self.task.to_dict(),
+                "scores": self.scores,
+                "provenance": self.provenance,
+                "files": files,
+            }
+        )
 
 
-def load(folder: str | Path) -> Bundle:
-    """Load a bundle, also one from a stranger.
+def load(folder: str | Path, *, allow_nan: bool = False) -> Bundle:
+    """Load a bundle, also one from a stranger: nothing of theirs is run, nothing large is made before it is checked.
+
+    Args:
+        folder: of the bundle.
+        allow_nan: take weights that are not finite, to look at them; what the model says is worth nothing.
 
     Raises:
         BundleError: it is incomplete, damaged, of another format version, or not what its settings say.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
-    contents = {name: _read_listed(folder, name, entry) for name, entry in manifest["files"].items()}
-    if WEIGHTS not in contents:
-        raise BundleError(f"{folder / MANIFEST}", f"must list {WEIGHTS}, lists {sorted(contents) or 'no files'}.")
+    manifest = read_manifest(folder)
+    task, model = _build(manifest, folder / MANIFEST)
+    entry = manifest["files"][WEIGHTS]
+    _check_size(model, entry["bytes"], folder / WEIGHTS)
+    _put_weights(model, read_weights(folder, entry), folder / WEIGHTS, allow_nan)
+    if REPORT in manifest["files"]:
+        check_report(folder, manifest["files"][REPORT])
+    return Bundle(task, model, manifest["scores"], manifest["provenance"])
+
+
+def build_without_memory(task: Task) -> nn.ModuleList:
+    """A task's model whose weights have shapes and no values; one of too many parts is a :class:`BundleError`."""
+    with torch.device("meta"), _AtMost(_MOST_CALLS):
+        return task.build_model()
+
+
+class _AtMost(TorchFunctionMode):
+    """Ends the making of a model of a million layers, each of them small, which takes Python's time and memory."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__()
+        self.calls = calls
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.calls -= 1
+        if self.calls < 0:
+            raise BundleError("settings", "they ask for more layers than any model has. Use fewer layers or members.")
+        return function(*args, **(kwargs or {}))
+
+
+def _build(manifest: Mapping[str, Any], path: Path) -> tuple[Task, nn.ModuleList]:
     try:
         task = TASKS[manifest["task"]].restore(manifest["settings"])
-        with torch.device("meta"):  # nothing is allocated before the sizes have been compared
-            model = task.build_model()
-    except (RecurraError, KeyError, TypeError, ValueError, AttributeError, RuntimeError, OverflowError) as error:
-        raise BundleError(f"{folder / MANIFEST}", f"its settings must make a model, they do not: {error}") from None
-    _put_weights(model, contents[WEIGHTS], folder / WEIGHTS)
-    return Bundle(task, model, manifest["scores"], manifest["provenance"])
+        return task, build_without_memory(task)
+    except Exception as error:  # a stranger's settings may be wrong in any way
+        raise BundleError(str(path), f"its settings must make a model, they do not: {error!s:.300}") from None
 
 
 def describe_origin(data: Data, options: TrainingOptions) -> dict[str, Any]:
@@ -195,91 +246,19 @@ def _state(model: nn.ModuleList) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
 
 
-def _entry(path: Path) -> dict[str, Any]:
-    content = path.read_bytes()
-    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.exists():
-        raise BundleError(str(folder), f"a bundle must hold {MANIFEST}, there is none. Check the path.")
-    content = _read(path, _MANIFEST_LIMIT)
-    _check_seal(content, path)
-    try:
-        manifest = json.loads(content, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(str(path), f"must be JSON in UTF-8: {error}.") from None
-    _check_manifest(manifest, path)
-    return dict(manifest)
-
-
-def _seal(manifest: str) -> bytes:
-    """The manifest's bytes, its own hash as the last field."""
-    body = manifest.removesuffix("\n}").encode()
-    return body + _SEAL.format(hashlib.sha256(body).hexdigest()).encode()
-
-
-def _check_seal(content: bytes, path: Path) -> None:
-    size = len(_SEAL.format("0" * 64))
-    body, seal = content[:-size], content[-size:]
-    if seal != _SEAL.format(hashlib.sha256(body).hexdigest()).encode():
-        raise BundleError(str(path), "must be as it was saved (its SHA-256 differs), it has changed. Get a new copy.")
-
-
-def _check_manifest(manifest: Any, path: Path) -> None:
-    kinds = {
-        "format": int,
-        "task": str,
-        "settings": dict,
-        "scores": dict,
-        "provenance": dict,
-        "files": dict,
-        "sha256": str,
-    }
-    if not isinstance(manifest, dict) or set(manifest) != set(kinds):
-        raise BundleError(str(path), f"must have exactly the fields {', '.join(kinds)}.")
-    for name, kind in kinds.items():
-        if type(manifest[name]) is not kind:
-            raise BundleError(str(path), f"field {name!r} must be of type {kind.__name__}, got {manifest[name]!r:.50}.")
-    if manifest["format"] != FORMAT:
-        raise BundleError(str(path), f"format {FORMAT} can be read, got {manifest['format']}. Use a newer recurra.")
-    if manifest["task"] not in TASKS:
-        raise BundleError(str(path), f"unknown task {manifest['task']!r:.50}. {nearest(manifest['task'], TASKS)}")
-    unknown = set(manifest["files"]) - {WEIGHTS, REPORT}
-    if unknown:
-        raise BundleError(str(path), f"may list {WEIGHTS} and {REPORT} only, lists {sorted(unknown)[0]!r:.80}.")
-
-
-def _read_listed(folder: Path, name: str, entry: Any) -> bytes:
-    """The bytes of a file, if they are those that the manifest speaks of."""
-    path = folder / name
-    if not isinstance(entry, dict) or type(entry.get("bytes")) is not int or not isinstance(entry.get("sha256"), str):
-        raise BundleError(str(folder / MANIFEST), f"must give bytes and sha256 of {name}, got {entry!r:.80}.")
-    if name == REPORT and not path.exists():
-        return b""  # for people only: nobody needs it to predict
-    content = _read(path, entry["bytes"])
-    if len(content) != entry["bytes"] or hashlib.sha256(content).hexdigest() != entry["sha256"]:
-        raise BundleError(str(path), "must be as it was saved (its SHA-256 differs), it has changed. Get a new copy.")
-    return content
-
-
-def _read(path: Path, limit: int) -> bytes:
-    """A plain file's bytes, ``limit`` at most."""
-    if path.is_symlink() or not path.is_file():
-        raise BundleError(str(path), "must be a plain file, it is a link, a folder or missing. Get a new copy.")
-    size = path.stat().st_size
-    if size > limit:
-        raise BundleError(str(path), f"must have {limit:,} bytes at most, it has {size:,}. Get a new copy.")
-    return path.read_bytes()
-
-
-def _put_weights(model: nn.ModuleList, content: bytes, path: Path) -> None:
-    """Fill a model that has no memory yet, once names, shapes, types and values of all weights are right."""
+def _check_size(model: nn.ModuleList, size: int, path: Path) -> None:
+    """Refuse weights of a size that is not the model's, before they are read."""
     expected = model.state_dict()
     needed = sum(value.numel() * value.element_size() for value in expected.values())
-    if not needed <= len(content) <= needed + _HEADER_LIMIT:
-        raise BundleError(str(path), f"the settings need {needed:,} bytes of weights, it has {len(content):,}.")
+    header = _HEADER_REST + sum(len(name) + _HEADER_OF_A_TENSOR for name in expected)
+    if not needed <= size <= needed + header:
+        raise BundleError(str(path), f"the settings need {needed:,} bytes of weights, it has {size:,}.")
+
+
+def _put_weights(model: nn.ModuleList, content: bytes, path: Path, allow_nan: bool) -> None:
+    """Fill a model that has no memory yet, once names, shapes, types and values of all weights are right."""
+    expected = model.state_dict()
+    check_header(content, path)
     try:
         weights = safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, KeyError, RuntimeError) as error:
@@ -293,20 +272,12 @@ def _put_weights(model: nn.ModuleList, content: bytes, path: Path) -> None:
             raise BundleError(
                 str(path), f"{name} must be {list(value.shape)} {value.dtype}, it is {list(found.shape)} {found.dtype}."
             )
-        if not bool(torch.isfinite(found).all()):
-            raise BundleError(str(path), f"all weights must be finite, {name} is not. Train again.")
+        if not allow_nan and not bool(torch.isfinite(found).all()):
+            raise BundleError(
+                str(path),
+                f"all weights must be finite, {name} is not. Train again; to look at it use load(…, allow_nan=True).",
+            )
     model.load_state_dict(weights, assign=True)
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise ValueError("a name occurs twice in one object")
-    return values
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def _like(frame: pl.DataFrame, data: Any) -> Any:

@@ -6,16 +6,17 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from recurra import settings as plain
-from recurra.bundle import MANIFEST, REPORT, WEIGHTS, Bundle, describe_origin, load
+from recurra.bundle import Bundle, build_without_memory, describe_origin, load
 from recurra.errors import CheckpointError, SettingsError
-from recurra.files import write_atomically
+from recurra.files import sha256, write_atomically
+from recurra.manifest import MANIFEST
 from recurra.report import Report, write_report
 from recurra.task import Data, Examples, Scored, Split, Streams, Task, TaskSettings
 from recurra.tasks import TASKS
@@ -45,7 +46,8 @@ def train(
             for text one or more files.
         out: the folder of the bundle and its report; while it is trained, ``out/run`` holds checkpoints and the log.
             None keeps all in memory.
-        overwrite: replace what a training left in ``out``, once the data and the settings have been accepted.
+        overwrite: replace what a training left in ``out``: an unfinished run once the data and the settings have been
+            accepted, a bundle once the new one is whole.
         options: of the training.
         progress: shows the run; None for silence.
 
@@ -76,7 +78,7 @@ def resume(folder: str | Path, *, progress: Progress | None = None) -> Bundle:
         CheckpointError: there is no run, or its data are gone or have changed.
     """
     folder = Path(folder)
-    if (folder / MANIFEST).is_file() and (folder / RUN).exists():  # killed when all was saved but not yet tidied up
+    if _is_saved(folder) and (folder / RUN).exists():  # killed when all was saved but not yet tidied up
         shutil.rmtree(folder / RUN)
         return load(folder)
     return _Run.found(folder).go(progress or Silent())
@@ -102,16 +104,15 @@ class _Run:
         """Learn from the data; only when all of it is right, write down what to train."""
         run = cls._of(settings, data, options, folder)
         if folder is not None:
-            _clear(folder)
-            _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN)))
+            shutil.rmtree(folder / RUN, ignore_errors=True)
+            _write_json(folder / RUN / "run.json", run._describe(data.keep(folder / RUN), folder))
         return run
 
     @classmethod
     def _of(cls, settings: TaskSettings, data: Data, options: TrainingOptions, folder: Path | None) -> _Run:
         task, learned_from = settings.learn(data)
         split = task.split(learned_from)
-        with torch.device("meta"):  # settings that make no model are refused before anything is written
-            task.build_model()
+        build_without_memory(task)  # settings that make no model are refused before anything is written
         options = _fill(options, task, len(split.training))
         return cls(settings, task, data, learned_from, split, options, describe_origin(data, options), folder)
 
@@ -135,7 +136,7 @@ class _Run:
         options = plain.from_dict(TrainingOptions, values["training"])
         return cls._of(settings, data, options, folder)
 
-    def _describe(self, files: list[Path]) -> dict[str, Any]:
+    def _describe(self, files: list[Path], folder: Path) -> dict[str, Any]:
         return {
             "format": _RUN_FORMAT,
             "task": self.task.name,
@@ -143,6 +144,7 @@ class _Run:
             "training": plain.to_dict(self.options),
             "data": [str(file.resolve()) for file in files],
             "sha256": self.data.sha256,
+            "replaces": _mark(folder),
         }
 
     def go(self, progress: Progress) -> Bundle:
@@ -190,8 +192,8 @@ class _Run:
 
     def _save(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> None:
         assert self.folder is not None
-        write_report(self._report(bundle, scored, trained), self.folder / REPORT)
-        bundle.save(self.folder)
+        report = self._report(bundle, scored, trained)
+        bundle.save(self.folder, overwrite=True, report=partial(write_report, report))
         shutil.rmtree(self.folder / RUN)
 
     def _report(self, bundle: Bundle, scored: Scored | None, trained: list[Trained]) -> Report:
@@ -236,11 +238,17 @@ def _require_free(folder: Path) -> None:
         )
 
 
-def _clear(folder: Path) -> None:
-    """Remove what a training writes, and nothing else."""
-    shutil.rmtree(folder / RUN, ignore_errors=True)
-    for name in (MANIFEST, WEIGHTS, REPORT):
-        (folder / name).unlink(missing_ok=True)
+def _mark(folder: Path) -> str | None:
+    """What tells the bundle in a folder from another one."""
+    return sha256(folder / MANIFEST) if (folder / MANIFEST).is_file() else None
+
+
+def _is_saved(folder: Path) -> bool:
+    """Whether the bundle of the run in a folder is there, and not the old one that it is to replace."""
+    if not (folder / MANIFEST).is_file():
+        return False
+    path = folder / RUN / "run.json"
+    return not path.is_file() or json.loads(path.read_text(encoding="utf-8")).get("replaces") != _mark(folder)
 
 
 def _read_run(folder: Path) -> dict[str, Any]:

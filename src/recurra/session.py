@@ -47,7 +47,6 @@ class Session:
         task = bundle.task
         if not isinstance(task, GoesLive):
             raise SettingsError(_WHERE, f"a model for {task.name} cannot be fed step by step. Use predict.")
-        bundle.model.eval()
         self._bundle, self._live, self._steps = bundle, task.go_live(bundle.model), 0
 
     @property
@@ -75,12 +74,14 @@ class Session:
         return _HEAD.pack(_MAGIC, _FORMAT, hashlib.sha256(body).digest()) + body
 
     @classmethod
-    def restore(cls, bundle: Bundle, data: bytes) -> Session:
+    def restore(cls, bundle: Bundle, data: bytes | bytearray) -> Session:
         """Go on from what :meth:`save` gave.
 
         Raises:
             BundleError: it is damaged, of another model, or of another format.
         """
+        if not isinstance(data, (bytes, bytearray)):
+            raise BundleError(_WHERE, f"a saved session is bytes, got {type(data).__name__}. Give what save returned.")
         about, tensors = _open(bytes(data))
         if about["model"] != bundle.fingerprint:
             raise BundleError(_WHERE, "it must be of this very model, it is of another one. Begin a new session.")

@@ -107,7 +107,7 @@ class Encoder:
 
     cell: Annotated[Literal["lstm", "gru", "rnn"], Field(description="the recurrent cell")] = "lstm"
     hidden_size: Annotated[int, Field(ge=1, description="hidden units H of each layer")] = 128
-    layers: Annotated[int, Field(ge=1, description="recurrent layers L, one upon the other")] = 1
+    layers: Annotated[int, Field(ge=1, le=100, description="recurrent layers L, one upon the other")] = 1
     dropout: Annotated[Probability, Field(description="dropout between layers and before the head")] = 0.0
     bidirectional: Annotated[bool, Field(description="read in both directions")] = False
     peephole: Annotated[Literal["diagonal", "full"] | None, Field(description="LSTM: gates see the cell")] = None

@@ -79,6 +79,10 @@ def test_info_tells_what_a_bundle_is(bundle, data):
     assert "forecasting" in told
     assert str(data) in told
     assert "MASE" in told
+    assert "bytes on disk: weights.safetensors" in told
+    encoder = next(line for line in told.splitlines() if line.startswith("encoder.layer"))
+    inputs = int(encoder.split("LSTM(")[1].split(",")[0])
+    assert f"{4 * 8 * (inputs + 8):,} multiply-adds" in encoder
 
 
 def test_a_bundle_is_never_overwritten_unless_asked(bundle, data, tmp_path):

@@ -199,16 +199,11 @@ app.command(rich_help_panel="Use")(with_flags(_SERVING)(serve))
 
 @app.command(rich_help_panel="Use")
 def info(folder: Folder) -> None:
-    """Tell what a bundle is: its task, its data, its scores."""
+    """Tell what a bundle is: its task, layers and cost, its data, its scores; nothing in it is run."""
     from recurra.bundle import load
+    from recurra.cli.info import describe
 
-    bundle = load(folder)
-    origin = bundle.provenance
-    weights = sum(weight.numel() for weight in bundle.model.parameters())
-    typer.echo(f"{bundle.task.name}, {weights:,} weights in {len(bundle.model)} member(s)")
-    typer.echo(f"trained {origin['date']} with recurra {origin['versions']['recurra']}, seed {origin['seed']}")
-    typer.echo(f"on {origin['data']['source']}, {origin['data']['size']}, SHA-256 {origin['data']['sha256']}")
-    typer.echo(f"\n{_score_text(bundle)}")
+    typer.echo(describe(load(folder), folder))
 
 
 @app.command(rich_help_panel="Train")

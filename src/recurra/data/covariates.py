@@ -42,8 +42,19 @@ class Covariate:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Covariate:
-        """The covariate that :func:`dataclasses.asdict` made plain."""
-        return cls(**{**values, "categories": tuple(values.get("categories", ()))})
+        """The covariate that :func:`dataclasses.asdict` made plain; what cannot be one is a :class:`DataError`."""
+        covariate = cls(**{**values, "categories": tuple(values.get("categories", ()))})
+        texts = (covariate.name, *covariate.categories)
+        numbers = (covariate.mean, covariate.scale)
+        if (
+            covariate.kind not in ("numeric", "categorical")
+            or not all(isinstance(text, str) for text in texts)
+            or len(set(covariate.categories)) < len(covariate.categories)
+            or not all(type(number) in (int, float) and abs(number) < 1e300 for number in numbers)
+            or covariate.scale <= 0
+        ):
+            raise DataError("covariates", f"{covariate.name!r:.40} is none that can be learned. Get a new copy.")
+        return covariate
 
 
 def learn_covariate(column: pl.Series, table: Table, decimal: str = ".") -> tuple[Covariate, tuple[str, ...]]:

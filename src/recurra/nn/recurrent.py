@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import Storage, Stream, Walk, can_take, is_transformed, module
+from recurra.ops.native import Storage, Stream, Walk, can_take, is_transformed
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
@@ -168,17 +168,16 @@ class Recurrent(nn.Module):
 
     def _current_stream(self) -> Stream | None:
         """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
-        weights = [weight for weight in self._parameters.values() if weight is not None]
-        if len(weights) != len(self._names):  # parametrized, or without one that it had
+        weights: Any = self._parameters.values()
+        try:
+            mark = [*map(_ADDRESS, weights), *map(_VERSION, weights)]
+        except (TypeError, RuntimeError):  # one was taken away, or is an inference tensor, whose changes nobody counts
             return None
-        if self._streaming is not None:
-            if self._streaming[0] == [*map(_ADDRESS, weights), *map(_VERSION, weights)]:
-                return self._streaming[1]
-        elif not self.options.streams or module is None or any(weight.is_inference() for weight in weights):
-            return None  # changes of inference tensors are not counted
-        if not can_take(*weights):
-            return None
-        self._streaming = ([*map(_ADDRESS, weights), *map(_VERSION, weights)], self._stream())
+        if self._streaming is not None and self._streaming[0] == mark:
+            return self._streaming[1]
+        if len(weights) != len(self._names) or not self.options.streams or not can_take(*weights):
+            return None  # parametrized, or in a form that is not compiled
+        self._streaming = (mark, self._stream())
         return self._streaming[1]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class FullSoftmax(nn.Module):
         bound = 1 / math.sqrt(size)
         self.weight = nn.Parameter(torch.empty(symbols, size).uniform_(-bound, bound)) if tied_size is None else None
         self.bias = nn.Parameter(torch.zeros(symbols))
+        self.symbols, self.width = symbols, size if tied_size is None else tied_size
 
     def losses(self, features: Tensor, targets: Tensor, tied_to: Tensor | None = None) -> Tensor:
         """The negative log-likelihood ``[N]`` of ``targets [N]`` after ``features [N, O]``, in nats."""

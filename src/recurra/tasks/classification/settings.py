@@ -72,7 +72,7 @@ class Classification:
         Literal["none", "balanced"], Field(description="balanced: rare classes count as much as frequent ones")
     ] = "none"
     smoothing: Annotated[Probability, Field(description="label smoothing: probability kept for other classes")] = 0.0
-    members: Annotated[int, Field(ge=1, description="models that are trained and averaged")] = 1
+    members: Annotated[int, Field(ge=1, le=100, description="models that are trained and averaged")] = 1
     validation: Annotated[Share, Field(description="share of the rows that chooses the best weights")] = 0.1
     test: Annotated[Share, Field(description="share of the rows held out for the final score")] = 0.1
     split_seed: Annotated[int, Field(ge=0, description="which rows are held out")] = 0

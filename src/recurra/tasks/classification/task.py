@@ -114,6 +114,9 @@ class ClassificationTask:
     def from_dict(cls, values: Mapping[str, Any]) -> ClassificationTask:
         """The task that :meth:`to_dict` made plain."""
         vocabulary, scale = values["vocabulary"], values["scale"]
+        D = len(values["features"])
+        if (vocabulary is None) == (scale is None) or (scale and [len(scale[k]) for k in ("mean", "spread")] != [D, D]):
+            raise DataError("scale", "there must be a vocabulary, or a mean and a spread for each feature, not both.")
         return cls(
             settings=from_dict(Classification, values["settings"]),
             answers=restore_answers(values["answers"]),
@@ -197,8 +200,8 @@ class ClassificationTask:
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many samples, many over few; fewer of texts, which are learned by heart."""
-        passes = 10 if self.vocabulary is None else 4
-        return max(600, min(passes * examples // batch_size, 3000))
+        passes, most = (13, 6000) if self.vocabulary is None else (4, 3000)
+        return max(600, min(passes * examples // batch_size, most))
 
     def _validation(self, samples: Samples) -> Callable[[nn.Module], float]:
         examples = self.encode(samples)

@@ -19,6 +19,7 @@ _HELD_OUT = 0.05  # of a long series, once for validation and once for the test
 _NEAR_ZERO = 0.05  # of a series' mean: the logarithm is of no use to values below
 _FEWEST_SEASONS = 3
 _YEAR = np.timedelta64(365, "D")
+_MOST_STEPS = 10_000_000
 _FEW = 64  # series that are told apart by name at most
 
 
@@ -49,9 +50,24 @@ class Choices:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Choices:
-        """The choices that :func:`dataclasses.asdict` made plain."""
+        """The choices that :func:`dataclasses.asdict` made plain; what cannot have been chosen is a DataError."""
         tuples = {name: tuple(values[name]) for name in ("seasons", "calendar", "identities")}
-        return cls(**{**values, **tuples})
+        choices = cls(**{**values, **tuples})
+        choices._check()
+        return choices
+
+    def _check(self) -> None:
+        """A stranger's numbers may not ask for more memory than any forecast needs, nor for less than a step."""
+        numbers = {name: getattr(self, name) for name in ("context", "shortest", "season", "segment")}
+        numbers |= {f"seasons[{place}]": season for place, season in enumerate(self.seasons)}
+        held_out = {"validation": self.validation, "test": self.test}
+        for least, some in ((1, numbers), (0, held_out)):
+            for name, value in some.items():
+                if type(value) is not int or not least <= value <= _MOST_STEPS:
+                    raise DataError(name, f"must be a whole number from {least} to {_MOST_STEPS:,}, got {value!r:.40}.")
+        texts = (*self.calendar, *self.identities)
+        if type(self.log) is not bool or not all(isinstance(text, str) for text in texts):
+            raise DataError("choices", "log must be true or false, and names must be texts. Get a new copy.")
 
 
 def choose(settings: Forecasting, series: SeriesSet) -> Choices:

@@ -30,7 +30,7 @@ class Forecasting:
 
     time: Annotated[str, Field(description="column of the time stamps")]
     target: Annotated[Names, Field(min_length=1, description="column to forecast; several are series of their own")]
-    horizon: Annotated[int, Field(ge=1, description="how many steps ahead to forecast")]
+    horizon: Annotated[int, Field(ge=1, le=1_000_000, description="how many steps ahead to forecast")]
     series: Annotated[str | None, Field(description="column that tells the series apart")] = None
     past: Annotated[Names, Field(description="column known up to now only")] = ()
     future: Annotated[Names, Field(description="column known in advance, such as a holiday")] = ()
@@ -58,8 +58,8 @@ class Forecasting:
     ] = "quantiles"
     levels: Annotated[tuple[float, ...], Field(description="levels of the forecast quantiles")] = (0.1, 0.5, 0.9)
     segment: Annotated[int | None, Field(ge=1, description="segments decoder: steps per segment")] = None
-    samples: Annotated[int, Field(ge=1, description="autoregressive decoder: sampled paths")] = 200
-    members: Annotated[int, Field(ge=1, description="models that are trained and averaged")] = 1
+    samples: Annotated[int, Field(ge=1, le=1_000_000, description="autoregressive decoder: sampled paths")] = 200
+    members: Annotated[int, Field(ge=1, le=100, description="models that are trained and averaged")] = 1
     validation: Annotated[
         int | None, Field(ge=0, description="steps at each series' end held out to stop in time; chosen if not given")
     ] = None

@@ -29,6 +29,7 @@ from recurra.tasks.forecasting.choices import Choices, choose
 from recurra.tasks.forecasting.embedding import Inputs
 from recurra.tasks.forecasting.forecasts import Forecasts, Prediction
 from recurra.tasks.forecasting.heads import Head, build_head
+from recurra.tasks.forecasting.live import LiveForecaster
 from recurra.tasks.forecasting.models import AutoregressiveForecaster, DirectForecaster, SegmentForecaster
 from recurra.tasks.forecasting.request_schema import request_schema
 from recurra.tasks.forecasting.scores import Scores, score
@@ -294,6 +295,10 @@ class ForecastingTask:
         series = extend_future(series, self.settings.horizon)
         prediction = self.forecast(model, series, np.arange(len(series)), series.observed)
         return prediction.frame(self.settings.time, self.settings.series or "series")
+
+    def go_live(self, model: nn.ModuleList) -> LiveForecaster:
+        """Begin a stream of rows of one series."""
+        return LiveForecaster(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Source) -> Scores:
         """Score the model on all of ``data``: windows of H steps, one after the other."""
