@@ -67,7 +67,11 @@ class Process:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self._listen, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.port}"
-        wait_until(self._is_ready, 30)
+        try:
+            wait_until(self._is_ready, 60)
+        except AssertionError:
+            self.process.kill()
+            raise
 
     def _listen(self) -> None:
         assert self.process.stderr is not None

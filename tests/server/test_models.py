@@ -6,15 +6,15 @@ import asyncio
 import shutil
 import signal
 import threading
-import time
 
+import httpx
 import pytest
 
 import recurra
 from recurra.errors import SettingsError
-from recurra.server.models import name_folders
+from recurra.server.run import name_folders
 from server.conftest import FEW, TINY
-from server.running import Process, serving, wait_until
+from server.running import Process, figure, serving, wait_until
 
 TEXTS = {"text": ["good", "bad"] * 12, "kind": ["yes", "no"] * 12}
 
@@ -103,9 +103,11 @@ def process(classifier, tmp_path_factory):
         process.end(signal.SIGKILL)
 
 
-def test_sighup_loads_anew_and_sigterm_ends_in_order(process, other):
-    import httpx
+def in_progress(process: Process) -> float:
+    return figure(httpx.get(f"{process.url}/metrics").text, "recurra_requests_in_progress")
 
+
+def test_sighup_loads_anew_and_sigterm_ends_in_order(process, other):
     before = process.version("mail")
     replace(process.folder, other)
     process.process.send_signal(signal.SIGHUP)
@@ -120,7 +122,7 @@ def test_sighup_loads_anew_and_sigterm_ends_in_order(process, other):
     ]
     for person in people:
         person.start()
-    time.sleep(0.3)
+    wait_until(lambda: in_progress(process) == 4)
     process.process.send_signal(signal.SIGTERM)
     for person in people:
         person.join(30)

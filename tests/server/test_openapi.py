@@ -37,6 +37,8 @@ def test_the_examples_are_answered(server, model):
 def test_what_a_model_is(server):
     models = {model["name"]: model for model in server.client.get("/v1/models").json()["models"]}
     assert models["mail"]["can"] == ["predict", "explain", "stream"]
+    assert models["prose"]["can"] == ["generate", "stream"]
+    assert models["moves"]["can"] == ["predict"]
     assert models["prose"]["task"] == "generation"
     assert models["sales"]["request"]["properties"]["holiday"]["x-role"] == "future"
 

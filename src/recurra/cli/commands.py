@@ -186,7 +186,7 @@ def serve(
     """Answer requests over HTTP, with a page to try the models in the browser."""
     settings = from_dict(Serving, gather(_SERVING, given, config).get("serving", {}))
     try:
-        from recurra.server.models import name_folders
+        from recurra.server.run import name_folders
         from recurra.server.run import serve as run
     except ImportError as error:
         raise MissingExtraError("serve", f"needs {error.name}: pip install 'recurra[serve]'") from None

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from recurra.bundle import MANIFEST, Bundle, load
+from recurra.bundle import Bundle, load
 from recurra.errors import RecurraError, SettingsError, nearest
+from recurra.manifest import MANIFEST
 from recurra.server.batching import Batcher
 from recurra.server.refusals import RefusalError
 from recurra.session import Session
@@ -134,20 +135,3 @@ class Models:
         if model is None:
             raise RefusalError(404, "model", f"there is no model {name!r:.80}. {nearest(name[:80], self.names)}")
         return model
-
-
-def name_folders(places: list[str]) -> dict[str, Path]:
-    """Names from ``DIR`` or ``NAME=DIR``, each once.
-
-    >>> name_folders(["models/mail", "sales=models/2024"])
-    {'mail': PosixPath('models/mail'), 'sales': PosixPath('models/2024')}
-    """
-    folders: dict[str, Path] = {}
-    for place in places:
-        name, mark, folder = place.partition("=")
-        if not mark or "/" in name:  # a sign in a path
-            name, folder = Path(place).resolve().name, place
-        if not name or name in folders:
-            raise SettingsError(place, f"every model needs a name of its own, {name!r} is not. Write NAME=DIR.")
-        folders[name] = Path(folder)
-    return folders

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import signal
 import socket
 import threading
@@ -29,15 +30,15 @@ def serve(folders: dict[str, Path], settings: Serving) -> None:
         SettingsError: the address cannot be used, or no model could be loaded.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("uvicorn").setLevel(
-        logging.WARNING
-    )  # it tells of every WebSocket, with what stands in its address
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it logs the addresses of WebSockets, queries and all
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server listens to it
     service = Service(folders, settings)
+    server = Server(service)
     service.models.load()
     if not list(service.models):
         raise SettingsError("serve", f"no model could be loaded: {'; '.join(service.models.failed.values())}")
     gc.freeze()  # what is there now, stays: looking through it again and again would stop the server for 0.1 s
-    Server(service).run(sockets=[listen(settings)])
+    server.run(sockets=[listen(settings)])
 
 
 class Server(uvicorn.Server):
@@ -54,7 +55,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=int(settings.grace),
+                timeout_graceful_shutdown=math.ceil(settings.grace),
             )
         )
         self.service = service
@@ -89,3 +90,20 @@ def listen(settings: Serving) -> socket.socket:
     host = f"[{settings.host}]" if family == socket.AF_INET6 else settings.host
     _log.info("listening on http://%s:%d", host, listening.getsockname()[1])
     return listening
+
+
+def name_folders(places: list[str]) -> dict[str, Path]:
+    """Names from ``DIR`` or ``NAME=DIR``, each once.
+
+    >>> name_folders(["models/mail", "sales=models/2024"])
+    {'mail': PosixPath('models/mail'), 'sales': PosixPath('models/2024')}
+    """
+    folders: dict[str, Path] = {}
+    for place in places:
+        name, mark, folder = place.partition("=")
+        if not mark or "/" in name:  # a sign in a path
+            name, folder = Path(place).resolve().name, place
+        if not name or name in folders:
+            raise SettingsError(place, f"every model needs a name of its own, {name!r} is not. Write NAME=DIR.")
+        folders[name] = Path(folder)
+    return folders
