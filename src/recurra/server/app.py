@@ -34,7 +34,7 @@ def make_app(service: Service) -> ASGIApp:
         yield
         await service.close()
 
-    app = FastAPI(title="Recurra", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Recurra", lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False)
     predict = make_predict(service)
     app.include_router(make_routes(service, predict))
     app.include_router(make_pages())
