@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from recurra.cli.flags import Flag, flags_of
+from recurra.server.settings import Serving
 from recurra.settings import Sampling
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
@@ -24,6 +25,7 @@ def render() -> str:
     parts = [(f"recurra train {name}", list(flags_of(settings, "task"))) for name, settings in TASKS.items()]
     parts.append(("Every training", list(flags_of(TrainingOptions, "training"))))
     parts.append(("recurra generate", list(flags_of(Sampling, "sampling"))))
+    parts.append(("recurra serve", list(flags_of(Serving, "serving"))))
     return HEAD + "".join(_part(title, flags) for title, flags in parts)
 
 
@@ -38,7 +40,7 @@ def _table(panel: str, table: tuple[str, ...], flags: list[Flag]) -> str:
     return head + "".join(rows)
 
 
-_KINDS = {str: "text", int: "integer", float: "number", bool: "yes or no"}
+_KINDS: dict[object, str] = {Path: "a file", str: "text", int: "integer", float: "number", bool: "yes or no"}
 _KINDS |= {list[str]: "texts", list[float]: "numbers", tuple[float, float]: "two numbers"}
 
 

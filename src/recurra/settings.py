@@ -59,6 +59,11 @@ def to_dict(value: Any) -> dict[str, Any]:
     return plain
 
 
+def plain_schema(kind: type) -> dict[str, Any]:
+    """The JSON Schema of settings."""
+    return TypeAdapter(kind).json_schema()
+
+
 def from_dict(kind: type[T], values: Mapping[str, Any]) -> T:
     """Settings of ``kind`` from plain values; unknown names and bad values are a :class:`SettingsError`.
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     import polars as pl
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from recurra.settings import Sampling
@@ -181,6 +183,53 @@ class Predicts(Protocol):
 
     def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
         """Predict for new data."""
+        ...
+
+
+@runtime_checkable
+class Responds(Protocol):
+    """A task that answers single requests, as a server gets them.
+
+    Each request is checked alone, so that a bad one harms no other; many that were checked are answered by one call of
+    the model. The numbers of an answer are the ones that :meth:`Predicts.predict` gives for the same data.
+    """
+
+    @property
+    def request_schema(self) -> dict[str, Any]:
+        """The JSON Schema of a request, with an example."""
+        ...
+
+    def check(self, request: Any, longest: int) -> Any:
+        """Check one request, a JSON value, and make numbers of it; a :class:`DataError` says what is wrong.
+
+        ``longest`` is the number of steps that it may have.
+        """
+        ...
+
+    def check_array(self, array: NDArray[Any], named: Mapping[str, str], longest: int) -> Any:
+        """The same for an array ``[T]`` or ``[T, D]``; ``named`` are the values that are not numbers."""
+        ...
+
+    def answer(self, model: nn.ModuleList, checked: Sequence[Any]) -> list[NDArray[np.float64]]:
+        """The numbers of each answer, all from one call of the model."""
+        ...
+
+    def tell(self, checked: Any, numbers: NDArray[np.float64]) -> dict[str, Any]:
+        """What the numbers of one answer mean, as JSON values with names."""
+        ...
+
+
+@runtime_checkable
+class Explains(Responds, Protocol):
+    """A task that says what of a request spoke for its answer."""
+
+    @property
+    def weighs_words(self) -> bool:
+        """Whether this one does: its requests must be texts."""
+        ...
+
+    def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
+        """The answer to one request as JSON values, and under ``words`` each piece of it with its weight."""
         ...
 
 

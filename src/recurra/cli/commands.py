@@ -1,4 +1,4 @@
-"""The commands: train, resume, evaluate, backtest, predict, generate, info, demo."""
+"""The commands: train, resume, evaluate, backtest, predict, generate, serve, info, demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from recurra.cli.flags import flags_of, gather, with_flags
-from recurra.errors import SettingsError
+from recurra.errors import MissingExtraError, SettingsError
+from recurra.server.settings import Serving
 from recurra.settings import Sampling, from_dict
 from recurra.tasks import TASKS
 from recurra.training.options import TrainingOptions
@@ -206,6 +207,25 @@ def import_weights(
 def _show(text: str) -> None:
     typer.echo(text, nl=False)
     sys.stdout.flush()
+
+
+def serve(
+    folders: Annotated[list[str], typer.Argument(metavar="DIR...", help="folders of bundles, DIR or NAME=DIR")],
+    config: Config = None,
+    **given: Any,
+) -> None:
+    """Answer requests over HTTP, with a page to try the models in the browser."""
+    settings = from_dict(Serving, gather(_SERVING, given, config).get("serving", {}))
+    try:
+        from recurra.server.run import name_folders
+        from recurra.server.run import serve as run
+    except ImportError as error:
+        raise MissingExtraError("serve", f"needs {error.name}: pip install 'recurra[serve]'") from None
+    run(name_folders(folders), settings)
+
+
+_SERVING = list(flags_of(Serving, "serving"))
+app.command(rich_help_panel="Use")(with_flags(_SERVING)(serve))
 
 
 @app.command(rich_help_panel="Use")

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 from recurra.errors import SettingsError, nearest
 from recurra.settings import default_of, read_toml
 
-_METAVARS = {str: "TEXT", list[str]: "TEXT", list[float]: "NUMBER", int: "N", float: "X"}
+_METAVARS: dict[Any, str] = {Path: "FILE", str: "TEXT", list[str]: "TEXT", list[float]: "NUMBER", int: "N", float: "X"}
 
 
 @dataclass(frozen=True)

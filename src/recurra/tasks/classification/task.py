@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recurra.data.sample_checks import repair
@@ -18,6 +19,7 @@ from recurra.data.vectors import Vectors, read_vectors
 from recurra.data.vocabulary import FIRST, UNKNOWN, Vocabulary
 from recurra.errors import SettingsError
 from recurra.task import Scored, Split
+from recurra.tasks.classification import requests
 from recurra.tasks.classification.answers import (
     Floats,
     Number,
@@ -227,11 +229,45 @@ class ClassificationTask(FittedClassification):
     def predict_samples(self, model: nn.ModuleList, samples: Samples, answered: bool = True) -> Predictions:
         """What the members say together of each sample; probabilities and numbers are averaged."""
         examples = self.encode(samples, answered)
-        said = self._say(model, examples)
+        said = self.say(model, examples)
         return Predictions(samples, said, None if examples.target is None else examples.target.numpy())
 
+    # Requests
+
+    @property
+    def request_schema(self) -> dict[str, Any]:
+        """Of a text, or of the steps of a signal."""
+        return requests.request_schema(self)
+
+    def check(self, request: Any, longest: int) -> requests.Checked:
+        """A text, or a list of steps."""
+        return requests.check(self, request, longest)
+
+    def check_array(self, array: NDArray[Any], named: Mapping[str, str], longest: int) -> requests.Checked:
+        """The steps ``[T, D]`` of a signal; nothing else is to be said of it."""
+        requests.refuse_named(named)
+        return requests.check_numbers(self, array, longest)
+
+    def answer(self, model: nn.ModuleList, checked: Sequence[requests.Checked]) -> list[Floats]:
+        """[C] probabilities, or [1] a number, of each."""
+        return requests.answer(self, model, checked)
+
+    def tell(self, checked: requests.Checked, numbers: Floats) -> dict[str, Any]:  # noqa: ARG002 - the protocol's
+        """A class, labels or a number."""
+        return requests.tell(self, numbers)
+
+    @property
+    def weighs_words(self) -> bool:
+        """Whether there are words."""
+        return self.vocabulary is not None
+
+    def explain(self, model: nn.ModuleList, request: Any, longest: int) -> dict[str, Any]:
+        """What is said of a text, and the weight of each of its words in that."""
+        return requests.explain(self, model, request, longest)
+
     @torch.no_grad()
-    def _say(self, model: nn.ModuleList, examples: Examples) -> Floats:
+    def say(self, model: nn.ModuleList, examples: Examples) -> Floats:
+        """[N, C] probabilities or [N, 1] numbers, the mean over the members."""
         model.eval()
         chunks = _chunks(examples)
         said = np.concatenate(

@@ -101,6 +101,19 @@ class Forecasts(Prediction):
         )
 
 
+def time_values(time: Ints | NDArray[np.datetime64]) -> list[int] | list[str]:
+    """Times as JSON has them: whole numbers, dates, or ISO 8601 to the second, or finer where there is more.
+
+    >>> time_values(np.array(["2012-01-01T12:30"], "datetime64[us]"))
+    ['2012-01-01T12:30:00']
+    """
+    if time.dtype.kind == "i":
+        return [int(one) for one in time]
+    dates = _as_dates(time)
+    seconds = dates.astype("datetime64[s]")
+    return [str(one) for one in (seconds if dates.dtype == time.dtype and (seconds == dates).all() else dates)]
+
+
 def _as_dates(time: NDArray[Any]) -> NDArray[Any]:
     """Times that are all at midnight are dates."""
     if time.dtype.kind != "M":

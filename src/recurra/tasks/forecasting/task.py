@@ -20,6 +20,7 @@ from recurra.errors import DataError
 from recurra.losses import masked_mean
 from recurra.ops.threads import threads, threads_for
 from recurra.task import Scored, Split
+from recurra.tasks.forecasting import replies, requests
 from recurra.tasks.forecasting.choices import choose
 from recurra.tasks.forecasting.embedding import Inputs
 from recurra.tasks.forecasting.fitted import FittedForecasting
@@ -28,6 +29,7 @@ from recurra.tasks.forecasting.heads import Head, build_head
 from recurra.tasks.forecasting.live import LiveForecaster
 from recurra.tasks.forecasting.models import AutoregressiveForecaster, DirectForecaster, SegmentForecaster
 from recurra.tasks.forecasting.origins import last_origins, training_origins
+from recurra.tasks.forecasting.request_schema import request_schema
 from recurra.tasks.forecasting.scores import Scores, score
 from recurra.tasks.forecasting.settings import Forecasting
 from recurra.tasks.forecasting.windows import Batch, Windows
@@ -160,6 +162,29 @@ class ForecastingTask(FittedForecasting):
             f"target {'as its logarithm' if choices.log else 'as it is'}; "
             f"held out at each end: {choices.validation} steps for validation, {choices.test} for the score"
         )
+
+    # Requests
+
+    @property
+    def request_schema(self) -> dict[str, Any]:
+        """Of an object with the columns of the training file."""
+        return request_schema(self)
+
+    def check(self, request: Any, longest: int) -> requests.Window:
+        """The columns of one series."""
+        return requests.check(self, request, longest)
+
+    def check_array(self, array: NDArray[Any], named: Mapping[str, str], longest: int) -> requests.Window:
+        """The targets ``[T]``, or ``[T + A, K + P + F]`` with covariates; ``named``: first time, series, static."""
+        return requests.check_array(self, array, named, longest)
+
+    def answer(self, model: nn.ModuleList, checked: Sequence[requests.Window]) -> list[NDArray[np.float64]]:
+        """[H, 1 + Q] the point and the quantiles of each."""
+        return replies.answer(self, model, checked)
+
+    def tell(self, checked: requests.Window, numbers: NDArray[np.float64]) -> dict[str, Any]:
+        """Times, point forecast and quantiles by name."""
+        return replies.tell(self, checked, numbers)
 
     # Use
 
