@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import kill_at, recurra, start, stop_at
 
 SIZE = ["--hidden-size", "16", "--chunk", "16", "--batch-size", "4", "--threads", "1", "--learning-rate", "0.02"]
-
-
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "recurra", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def recurra(*arguments: object) -> subprocess.CompletedProcess[str]:
-    process = start(*arguments)
-    out, errors = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
 
 
 @pytest.fixture(scope="module")
@@ -161,14 +148,7 @@ def test_killed_twice_and_no_bit_differs(files, tmp_path):
     assert recurra("train", "generation", *files, *settings, "--out", whole).returncode == 0
     for checkpoint in (14, 63):
         begin = ["train", "generation", *files, *settings, "--out", killed] if checkpoint == 14 else ["resume", killed]
-        process = start(*begin)
-        deadline = time.monotonic() + 60
-        while not (killed / "run" / "select-1" / f"checkpoint-{checkpoint}.safetensors").exists():
-            assert process.poll() is None, process.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        process.kill()
-        process.communicate()
+        kill_at(start(*begin), killed / "run" / "select-1" / f"checkpoint-{checkpoint}.safetensors")
         assert not (killed / "bundle.json").exists()
     done = recurra("resume", killed)
     assert done.returncode == 0, done.stderr
@@ -181,14 +161,7 @@ def test_a_run_whose_text_changed_is_not_resumed(files, tmp_path):
         copy.write_bytes(file.read_bytes())
     out = tmp_path / "model"
     process = start("train", "generation", *copies, "--steps", 100_000, "--checkpoint-steps", 2, "--out", out, *SIZE)
-    deadline = time.monotonic() + 60
-    while not (out / "run" / "select-1" / "checkpoint-4.safetensors").exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143
+    errors = stop_at(process, out / "run" / "select-1" / "checkpoint-4.safetensors")
     assert f"recurra resume {out}" in errors
     copies[1].write_text("another text\n" * 99)
     assert "they have changed" in recurra("resume", out).stderr

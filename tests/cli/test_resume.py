@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from processes import kill_at, recurra, start, stop_at
 
 ROLES = ["--time", "day", "--target", "sold", "--series", "shop", "--horizon", "3"]
 OPTIONS = [
@@ -28,28 +26,6 @@ OPTIONS = [
 ]
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "recurra", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    process = start(*arguments)
-    out, errors = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
-
-
-def kill_at(process: subprocess.Popen[str], there: Path) -> None:
-    """Kill the process when a file is there."""
-    deadline = time.monotonic() + 60
-    while not there.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("data") / "sales.csv"
@@ -65,14 +41,14 @@ def data(tmp_path_factory) -> Path:
 
 def test_killed_thrice_and_no_bit_differs(data, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run("train", "forecasting", data, *ROLES, *OPTIONS, "--out", whole).returncode == 0
+    assert recurra("train", "forecasting", data, *ROLES, *OPTIONS, "--out", whole).returncode == 0
     first = killed / "run" / "select-1"
     kill_at(start("train", "forecasting", data, *ROLES, *OPTIONS, "--out", killed), first / "checkpoint-8.safetensors")
-    assert "unfinished" in run("train", "forecasting", data, *ROLES, *OPTIONS, "--out", killed).stderr
+    assert "unfinished" in recurra("train", "forecasting", data, *ROLES, *OPTIONS, "--out", killed).stderr
     kill_at(start("resume", killed), first / "checkpoint-40.safetensors")
     kill_at(start("resume", killed), killed / "run" / "final-1" / "checkpoint-12.safetensors")
     assert not (killed / "bundle.json").exists()
-    resumed = run("resume", killed)
+    resumed = recurra("resume", killed)
     assert resumed.returncode == 0, resumed.stderr
     assert (killed / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
     scores = [json.loads((folder / "bundle.json").read_text())["scores"] for folder in (whole, killed)]
@@ -83,14 +59,7 @@ def test_killed_thrice_and_no_bit_differs(data, tmp_path):
 def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
     out = tmp_path / "model"
     process = start("train", "forecasting", data, *ROLES, *OPTIONS, "--steps", 5000, "--out", out)
-    deadline = time.monotonic() + 60
-    while not (out / "run" / "select-1" / "checkpoint-4.safetensors").exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 143
+    errors = stop_at(process, out / "run" / "select-1" / "checkpoint-4.safetensors")
     assert f"recurra resume {out}" in errors
     assert "Traceback" not in errors
 
@@ -102,10 +71,10 @@ def test_changed_data_are_refused(data, tmp_path):
     kill_at(start("train", "forecasting", copy, *ROLES, *OPTIONS, "--out", out), there)
     whole = copy.read_text()
     copy.write_text(whole.replace("2024-01-02,a,2", "2024-01-02,a,3", 1))
-    refused = run("resume", out)
+    refused = recurra("resume", out)
     assert refused.returncode == 2
     assert "they have changed" in refused.stderr
     copy.unlink()
-    assert "nothing is there" in run("resume", out).stderr
+    assert "nothing is there" in recurra("resume", out).stderr
     copy.write_text(whole)
-    assert run("resume", out).returncode == 0
+    assert recurra("resume", out).returncode == 0

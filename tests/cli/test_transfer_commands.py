@@ -4,39 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from processes import kill_at, recurra, start
 
 WORDS = ("the", "cat", "dog", "sees", "likes", "milk")
 LEARN = ["--text", "text", "--label", "kind", "--steps", 60, "--checkpoint-steps", 4, "--batch-size", 8, "--threads", 1]
-
-
-def start(*arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "recurra", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def recurra(*arguments: object) -> subprocess.CompletedProcess[str]:
-    process = start(*arguments)
-    out, errors = process.communicate(timeout=120)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, errors)
-
-
-def kill_at(process: subprocess.Popen[str], there: Path) -> None:
-    """Kill the process when a file is there."""
-    deadline = time.monotonic() + 60
-    while not there.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    process.kill()
-    process.communicate()
 
 
 @pytest.fixture(scope="module")
