@@ -26,7 +26,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import recurra
 from measuring import keep
-from recurra import Classification, Encoder, Forecasting, Generation, Tokens
+from recurra import Classification, Encoder, Forecasting, Generation, Tagging, Tokens
 from recurra.bundle import Bundle
 from recurra.nn.stack import build_encoder
 from recurra.task import Task
@@ -77,6 +77,7 @@ def configurations(layers: tuple[int, ...] = (1, 2, 3)) -> Iterator[Configuratio
     yield from _forecasters(forecasting)
     yield from _classifiers(classification)
     yield from _language_models(generation)
+    yield from taggers()
 
 
 def _forecasters(task: Any) -> Iterator[Configuration]:
@@ -108,6 +109,19 @@ def _language_models(task: Any) -> Iterator[Configuration]:
     for how in ({"one_hot": True}, {"tied": True}, {"tied": True, "embedding_size": 9}, {"adaptive": True}):
         yield Configuration(f"generation: {how}", _bundle(_with(task, encoder=small, **how)))
     yield Configuration("generation: int8", _bundle(_with(task, encoder=small)), int8=True)
+
+
+def taggers() -> Iterator[Configuration]:
+    """Both heads over plain tags and spans, every way to read letters, marked words, members, int8 weights."""
+    small = Encoder(hidden_size=H, bidirectional=True)
+    for scheme, head, characters in product(("none", "BIO"), ("linear", "crf"), ("lstm", "cnn", "none")):
+        made = _with(_tagging(scheme), encoder=small, head=head, characters=characters)
+        yield Configuration(f"tagging: {scheme}, {head}, characters {characters}", _bundle(made))
+    for how in ({"members": 2}, {"marker_column": "mark"}, {"members": 2, "head": "linear", "marker_column": "mark"}):
+        yield Configuration(f"tagging: {how}", _bundle(_with(_tagging("BIO"), encoder=small, **how)))
+    for characters in ("lstm", "cnn"):
+        made = _with(_tagging("BIO"), encoder=small, characters=characters, members=2)
+        yield Configuration(f"tagging: int8, characters {characters}", _bundle(made), int8=True)
 
 
 def _with(task: Any, **settings: Any) -> Any:
@@ -158,6 +172,13 @@ def _signals() -> Any:
     settings = Classification(sequence="id", time="t", label="move")
     move = [("up", "down", "still")[n // 10 % 3] for n in rows]
     return settings.learn(settings.read({name: column.tolist() for name, column in data.items()} | {"move": move}))[0]
+
+
+def _tagging(scheme: str) -> Any:
+    rows = [{"tokens": ["Mr", f"Smith{n}", "said"], "tags": ["O", "B-PER", "O"]} for n in range(30)]
+    rows += [{"tokens": ["in", "New", "York"], "tags": ["O", "B-LOC", "I-LOC"]}] * 30
+    settings = Tagging(scheme=scheme)
+    return settings.learn(settings.read(rows))[0]
 
 
 def _generation() -> Any:
