@@ -134,13 +134,15 @@ def _bundle(task: Task) -> Bundle:
 
 @torch.no_grad()
 def _calm(model: Any) -> Any:
-    """The same with small gains of layer norm (as of Cooijmans 2016).
+    """The same with small gains of layer norm (as of Cooijmans 2016), and transitions of tags that are not all 0.
 
     Fresh layers with gains of 1 are chaotic: see :func:`chaos`.
     """
     for name, weight in model.named_parameters():
         if "norm_ih" in name or "norm_hh" in name:
             weight.fill_(GAIN)
+        if ".crf." in name:
+            weight.normal_()
     return model
 
 

@@ -194,9 +194,21 @@ def test_drawn_texts_follow_the_seed(writer):
 def test_torch_is_never_imported(forecaster):
     _, path, data = forecaster
     data.write_csv(path.with_name("data.csv"))
+    assert_no_torch(path, "data.csv")
+
+
+def test_torch_is_never_imported_to_tag(tmp_path):
+    line = '{"tokens": ["Ann", "sees"], "tags": ["B-PER", "O"]}\n'
+    (tmp_path / "data.jsonl").write_text(line * 20)
+    bundle = recurra.train(recurra.Tagging(encoder=SMALL), tmp_path / "data.jsonl", options=FEW)
+    recurra.export(bundle, tmp_path / "model.onnx")
+    assert_no_torch(tmp_path / "model.onnx", "data.jsonl")
+
+
+def assert_no_torch(path, data):
     code = (
         "import sys; from recurra import runtime;"
-        f"runtime.load({str(path)!r}).predict({str(path.with_name('data.csv'))!r});"
+        f"runtime.load({str(path)!r}).predict({str(path.with_name(data))!r});"
         "print({'torch', 'onnx', 'matplotlib', 'pandas'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -64,8 +64,8 @@ class TaggingSubject:
         """Those of all members together, and what is not legal far below."""
         if not self.task.has_crf:
             return [graph.constant(to_array(part)) for part in transitions(self._members, self.task.legal)]
-        learned = zip(*((getattr(member.crf, name) for name in Chain._fields) for member in self._members), strict=True)
-        values = [mean([graph.weight(to_array(part)) for part in parts]) for parts in learned]
+        parts = [[getattr(member.crf, name) for member in self._members] for name in Chain._fields]
+        values = [mean([graph.weight(to_array(one)) for one in of_members]) for of_members in parts]
         if self.task.legal is None:
             return values
         below = forbid(Transitions(*(torch.zeros(flags.shape) for flags in self.task.legal)), self.task.legal)
