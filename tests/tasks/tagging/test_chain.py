@@ -7,8 +7,11 @@ from itertools import pairwise, product
 import numpy as np
 import torch
 
+from recurra.data.sequence_set import SequenceSet
 from recurra.nn.crf import CRF, Transitions, log_partition
 from recurra.tasks.tagging.chain import Chain, marginals, viterbi
+from recurra.tasks.tagging.decoding import best_tags, decode
+from recurra.tasks.tagging.inputs import Cut, Inputs
 from recurra.tasks.tagging.schemes import legal_transitions
 from tolerances import assert_close
 
@@ -51,8 +54,8 @@ def test_padding_leaves_no_trace():
     other = scores.copy()
     for b, length in enumerate(LENGTHS):
         other[b, length:] = 1e3
-    for decode in (viterbi, marginals):
-        np.testing.assert_array_equal(decode(other, LENGTHS, chain), decode(scores, LENGTHS, chain))
+    for function in (viterbi, marginals):
+        np.testing.assert_array_equal(function(other, LENGTHS, chain), function(scores, LENGTHS, chain))
 
 
 def test_what_is_not_legal_never_comes():
@@ -64,6 +67,24 @@ def test_what_is_not_legal_never_comes():
         assert path[:1] != [1]
         assert (2, 1) not in pairwise(path[:length])
     assert marginals(scores, LENGTHS, chain)[:, 0, 1].max() < 1e-12
+
+
+def test_long_and_many_sentences_are_cut_into_parts_and_put_back():
+    lengths = [40_000, *range(1, 300)]
+    numbers = np.arange(sum(lengths)) % K
+    sentences = SequenceSet(numbers, np.array(lengths))
+    inputs = Inputs(words=sentences, forms=sentences, characters=sentences, marks=sentences)
+    sizes = []
+
+    def score(cut: Cut) -> tuple[np.ndarray, Chain]:
+        sizes.append(cut.words.size)
+        return 9.0 * np.eye(K)[cut.words], Chain(np.zeros(K), np.zeros((K, K)), np.zeros(K))
+
+    tags, probability = decode(score, inputs)
+    np.testing.assert_array_equal(tags, numbers)
+    np.testing.assert_allclose(probability, np.exp(9) / (np.exp(9) + K - 1), rtol=1e-6)
+    np.testing.assert_array_equal(best_tags(score, inputs), numbers)
+    assert sorted(sizes)[-3] <= 2**15
 
 
 def test_large_scores_neither_overflow_nor_vanish():

@@ -15,6 +15,7 @@ Score = Callable[[Cut], tuple[Floats, Chain]]
 Said = tuple[Ints, NDArray[np.float32]]
 """The number of each token's tag ``[S]`` and its probability ``[S]``."""
 _CHUNK = 128  # sentences tagged at once
+_STEPS = 2**15  # and tokens with their padding, so that long sentences take no more memory
 
 
 def decode(score: Score, inputs: Inputs) -> Said:
@@ -41,8 +42,9 @@ def best_tags(score: Score, inputs: Inputs) -> Ints:
 
 
 def _cuts(inputs: Inputs) -> Iterator[tuple[Ints, Cut]]:
-    """Sentences of like length together, and the places of their tokens."""
-    order = np.argsort(inputs.lengths, kind="stable")
-    for start in range(0, len(order), _CHUNK):
-        chosen = order[start : start + _CHUNK]
+    """Sentences of like length together, the longest first, and the places of their tokens."""
+    left = np.argsort(-inputs.lengths, kind="stable")
+    while len(left):
+        count = max(1, min(_CHUNK, _STEPS // int(inputs.lengths[left[0]])))
+        chosen, left = left[:count], left[count:]
         yield inputs.forms.steps(chosen), inputs.cut(chosen)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recurra.data.labels import Classes
@@ -19,6 +21,7 @@ from recurra.data.vocabulary import FIRST, Vocabulary, Words
 from recurra.errors import DataError, SettingsError
 from recurra.nn.crf import Transitions
 from recurra.task import Scored, Split
+from recurra.tasks.tagging import requests
 from recurra.tasks.tagging.baselines import Commonest
 from recurra.tasks.tagging.chain import Ints
 from recurra.tasks.tagging.decoding import best_tags, decode
@@ -215,6 +218,29 @@ class TaggingTask(FittedTagging):
     def predict_sentences(self, model: nn.ModuleList, sentences: Sentences) -> Predictions:
         """What the members say together of each sentence."""
         return self.interpret(sentences, partial(decode, scorer(list(model), self.legal)))
+
+    # Requests
+
+    @property
+    def request_schema(self) -> dict[str, Any]:
+        """Of a sentence."""
+        return requests.request_schema(self)
+
+    def check(self, request: Any, longest: int) -> requests.Checked:
+        """The tokens of a sentence, and their marks where the model reads them."""
+        return requests.check(self, request, longest)
+
+    def check_array(self, array: NDArray[Any], named: Mapping[str, str], longest: int) -> requests.Checked:  # noqa: ARG002
+        """Nothing but a refusal: sentences are no numbers."""
+        return requests.refuse_array()
+
+    def answer(self, model: nn.ModuleList, checked: Sequence[requests.Checked]) -> list[NDArray[np.float64]]:
+        """[T, 2] the number of each token's tag and its probability, of each sentence."""
+        return requests.answer(self, model, checked)
+
+    def tell(self, checked: requests.Checked, numbers: NDArray[np.float64]) -> dict[str, Any]:
+        """Tokens, tags and probabilities."""
+        return requests.tell(self, checked, numbers)
 
 
 def _learn_words(settings: Tagging, training: Sentences) -> Words:
