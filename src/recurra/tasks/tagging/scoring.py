@@ -18,7 +18,10 @@ from recurra.tasks.tagging.inputs import Cut
 
 @torch.no_grad()
 def scorer(members: Sequence[nn.Module], legal: Transitions | None) -> Score:
-    """Members are averaged as the logarithms of probabilities are multiplied: their scores, and their transitions."""
+    """What scores sentences for :func:`~recurra.tasks.tagging.decoding.decode`.
+
+    Members are averaged as the logarithms of probabilities are multiplied: their scores, and their transitions.
+    """
     for member in members:
         member.eval()
     chain = Chain(*(part.numpy().astype(np.float64) for part in transitions(members, legal)))
