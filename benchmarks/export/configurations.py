@@ -26,7 +26,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import recurra
 from measuring import keep
-from recurra import Classification, Encoder, Forecasting, Generation, Tokens
+from recurra import Classification, Encoder, Forecasting, Generation, Tagging, Tokens
 from recurra.bundle import Bundle
 from recurra.nn.stack import build_encoder
 from recurra.task import Task
@@ -77,6 +77,7 @@ def configurations(layers: tuple[int, ...] = (1, 2, 3)) -> Iterator[Configuratio
     yield from _forecasters(forecasting)
     yield from _classifiers(classification)
     yield from _language_models(generation)
+    yield from taggers()
 
 
 def _forecasters(task: Any) -> Iterator[Configuration]:
@@ -110,6 +111,19 @@ def _language_models(task: Any) -> Iterator[Configuration]:
     yield Configuration("generation: int8", _bundle(_with(task, encoder=small)), int8=True)
 
 
+def taggers() -> Iterator[Configuration]:
+    """Both heads over plain tags and spans, every way to read letters, marked words, members, int8 weights."""
+    small = Encoder(hidden_size=H, bidirectional=True)
+    for scheme, head, characters in product(("none", "BIO"), ("linear", "crf"), ("lstm", "cnn", "none")):
+        made = _with(_tagging(scheme), encoder=small, head=head, characters=characters)
+        yield Configuration(f"tagging: {scheme}, {head}, characters {characters}", _bundle(made))
+    for how in ({"members": 2}, {"marker_column": "mark"}, {"members": 2, "head": "linear", "marker_column": "mark"}):
+        yield Configuration(f"tagging: {how}", _bundle(_with(_tagging("BIO"), encoder=small, **how)))
+    for characters in ("lstm", "cnn"):
+        made = _with(_tagging("BIO"), encoder=small, characters=characters, members=2)
+        yield Configuration(f"tagging: int8, characters {characters}", _bundle(made), int8=True)
+
+
 def _with(task: Any, **settings: Any) -> Any:
     return replace(task, settings=replace(task.settings, **settings))
 
@@ -120,13 +134,15 @@ def _bundle(task: Task) -> Bundle:
 
 @torch.no_grad()
 def _calm(model: Any) -> Any:
-    """The same with small gains of layer norm (as of Cooijmans 2016).
+    """The same with small gains of layer norm (as of Cooijmans 2016), and transitions of tags that are not all 0.
 
     Fresh layers with gains of 1 are chaotic: see :func:`chaos`.
     """
     for name, weight in model.named_parameters():
         if "norm_ih" in name or "norm_hh" in name:
             weight.fill_(GAIN)
+        if ".crf." in name:
+            weight.normal_()
     return model
 
 
@@ -158,6 +174,13 @@ def _signals() -> Any:
     settings = Classification(sequence="id", time="t", label="move")
     move = [("up", "down", "still")[n // 10 % 3] for n in rows]
     return settings.learn(settings.read({name: column.tolist() for name, column in data.items()} | {"move": move}))[0]
+
+
+def _tagging(scheme: str) -> Any:
+    rows = [{"tokens": ["Mr", f"Smith{n}", "said"], "tags": ["O", "B-PER", "O"]} for n in range(30)]
+    rows += [{"tokens": ["in", "New", "York"], "tags": ["O", "B-LOC", "I-LOC"]}] * 30
+    settings = Tagging(scheme=scheme)
+    return settings.learn(settings.read(rows))[0]
 
 
 def _generation() -> Any:

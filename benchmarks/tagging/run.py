@@ -25,6 +25,7 @@ from torch_side import train_and_tag
 import recurra
 from recurra.metrics.spans import all_spans
 from recurra.settings import to_dict
+from recurra.tasks.tagging.examples import Examples
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.scores import Scores, score
 from recurra.training.progress import progress_on
@@ -97,12 +98,12 @@ def _torch(settings: recurra.Tagging, learn: Path, scored: Path, training: dict[
     """The plain model's scores; it answers with the likeliest tag of each word."""
     task, divided = settings.learn(settings.read(learn))
     sentences = settings.read(scored)
-    examples = task.encode(sentences, answered=False)
+    examples = Examples(sentences, task.inputs(sentences), None)
     codes, seconds = train_and_tag(
         task, task.encode(divided.sentences), examples, training["steps"], training["batch_size"], training["seed"]
     )
     tags = _by_sentence([task.classes.names[code] for code in codes], sentences.tokens)
-    said = Predictions(sentences, tags, np.ones(len(codes), np.float32), tags, examples.unknown)
+    said = Predictions(sentences, tags, np.ones(len(codes), np.float32), tags, examples.inputs.unknown)
     return {**_figures(score(said, task.scheme, task.classes.names)), "seconds_to_train": seconds}
 
 

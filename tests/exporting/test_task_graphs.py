@@ -7,6 +7,7 @@ import sys
 from itertools import islice
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
@@ -33,6 +34,15 @@ def test_models_of_all_tasks_answer_as_the_bundle_does(benchmark, tmp_path):
         assert exported.verification.largest_difference < 1e-5, one.name
         tried += 1
     assert tried > 30
+
+
+def test_taggers_answer_as_the_bundle_does(benchmark, tmp_path):
+    for one in islice(benchmark.taggers(), None, None, 2):
+        exported = recurra.export(one.source, tmp_path / "model.onnx", int8=one.int8, overwrite=True)
+        assert exported.verification.largest_difference < 1e-5, one.name
+        outputs = {output.name for output in onnx.load(exported.graph).graph.output}
+        free = one.source.task.scheme is None and not one.source.task.has_crf
+        assert outputs == {"scores", "start", "between", "end"} | ({"probabilities"} if free else set())
 
 
 @pytest.mark.parametrize(

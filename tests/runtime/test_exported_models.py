@@ -22,7 +22,7 @@ SMALL = recurra.Encoder(hidden_size=8)
 def assert_same_table(found: pl.DataFrame, expected: pl.DataFrame) -> None:
     assert found.columns == expected.columns
     for name in found.columns:
-        if found[name].dtype == pl.Float64:
+        if found[name].dtype.is_float():
             np.testing.assert_allclose(found[name].to_numpy(), expected[name].to_numpy(), rtol=1e-5, atol=1e-5)
         else:
             assert found[name].to_list() == expected[name].to_list()
@@ -103,6 +103,25 @@ def test_classes_of_signals_are_the_bundle_s(signals):
     assert_same_table(model.predict(data), bundle.predict(data))
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"members": 2}, {"head": "linear"}, {"scheme": "none", "characters": "cnn"}, {"marker_column": "mark"}],
+    ids=str,
+)
+def test_tags_are_the_bundle_s(settings, tmp_path):
+    random = np.random.default_rng(0)
+    data = []
+    for _ in range(40):
+        kinds = random.integers(0, 3, 3)
+        tokens = [word for kind in kinds for word in (["Mr", "Tanaka"], ["in", "Graz", "Nord"], ["he", "said"])[kind]]
+        tags = [tag for kind in kinds for tag in (["O", "B-PER"], ["O", "B-LOC", "I-LOC"], ["O", "O"])[kind]]
+        data.append({"tokens": tokens, "tags": tags, "mark": [word == "Mr" for word in tokens]})
+    bundle = recurra.train(recurra.Tagging(encoder=SMALL, character_size=6, **settings), data, options=FEW)
+    recurra.export(bundle, tmp_path / "model.onnx")
+    new = [{"tokens": ["Mr", "Unheard-of", "9"], "mark": [1, 0, 0]}, {"tokens": ["in"], "mark": [0]}, *data]
+    assert_same_table(runtime.load(tmp_path / "model.onnx").predict(new), bundle.predict(new))
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), None])
 def test_a_signal_with_a_number_that_is_none_is_refused_with_its_place(signals, bad):
     _, model, data = signals
@@ -175,9 +194,21 @@ def test_drawn_texts_follow_the_seed(writer):
 def test_torch_is_never_imported(forecaster):
     _, path, data = forecaster
     data.write_csv(path.with_name("data.csv"))
+    assert_no_torch(path, "data.csv")
+
+
+def test_torch_is_never_imported_to_tag(tmp_path):
+    line = '{"tokens": ["Ann", "sees"], "tags": ["B-PER", "O"]}\n'
+    (tmp_path / "data.jsonl").write_text(line * 20)
+    bundle = recurra.train(recurra.Tagging(encoder=SMALL), tmp_path / "data.jsonl", options=FEW)
+    recurra.export(bundle, tmp_path / "model.onnx")
+    assert_no_torch(tmp_path / "model.onnx", "data.jsonl")
+
+
+def assert_no_torch(path, data):
     code = (
         "import sys; from recurra import runtime;"
-        f"runtime.load({str(path)!r}).predict({str(path.with_name('data.csv'))!r});"
+        f"runtime.load({str(path)!r}).predict({str(path.with_name(data))!r});"
         "print({'torch', 'onnx', 'matplotlib', 'pandas'} & set(sys.modules))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

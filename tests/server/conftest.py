@@ -79,8 +79,37 @@ def writer(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def folders(forecaster, plain_forecaster, classifier, signals, writer) -> dict[str, Path]:
-    return {"sales": forecaster, "steps": plain_forecaster, "mail": classifier, "moves": signals, "prose": writer}
+def tagger(tmp_path_factory) -> Path:
+    return _train(_tagging(), _sentences(), tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def marked_tagger(tmp_path_factory) -> Path:
+    """Told apart by a mark only."""
+    rows = [{**row, "mark": [word == "Ann" for word in row["tokens"]]} for row in _sentences()]
+    return _train(_tagging(marker_column="mark", scheme="none"), rows, tmp_path_factory)
+
+
+def _tagging(**settings) -> recurra.Tagging:
+    return recurra.Tagging(encoder=TINY, embedding_size=8, character_size=4, **settings)
+
+
+def _sentences() -> list[dict[str, list[str]]]:
+    rows = [{"tokens": ["Ann", "sees", "Rome", "."], "tags": ["B-PER", "O", "B-LOC", "O"]}] * 20
+    return rows + [{"tokens": ["New", "York", "sees", "Ann"], "tags": ["B-LOC", "I-LOC", "O", "B-PER"]}] * 20
+
+
+@pytest.fixture(scope="session")
+def folders(forecaster, plain_forecaster, classifier, signals, writer, tagger, marked_tagger) -> dict[str, Path]:
+    return {
+        "sales": forecaster,
+        "steps": plain_forecaster,
+        "mail": classifier,
+        "moves": signals,
+        "prose": writer,
+        "names": tagger,
+        "roles": marked_tagger,
+    }
 
 
 @pytest.fixture(scope="module")

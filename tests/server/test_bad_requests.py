@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+import numpy as np
 import pytest
 
 from server.running import wait_until
@@ -33,6 +36,29 @@ def test_content_that_is_no_text(server, body, words):
     assert answer.status_code == 422
     assert words in answer.json()["error"]
     assert server.ask("mail", "win")["label"]
+
+
+SENTENCES = {
+    "a text": ("names", "Ann sees Rome", "an object must come, a text did"),
+    "nothing": ("names", {}, "there must be a field 'tokens'"),
+    "another field": ("names", {"tokns": ["a"]}, "Did you mean 'tokens'?"),
+    "marks that are not read": ("names", {"tokens": ["a"], "marks": [True]}, "there is no field 'marks'"),
+    "tokens no list": ("names", {"tokens": "Ann sees"}, "'tokens' must be a list, a text came"),
+    "no tokens": ("names", {"tokens": []}, "a sentence without tokens came"),
+    "a number": ("names", {"tokens": ["a", 3]}, "tokens[1] must be a text, a number came"),
+    "an empty token": ("names", {"tokens": ["a", " "]}, "tokens[1] must not be empty"),
+    "too many tokens": ("names", {"tokens": ["a"] * 10_001}, "10,000 steps at most"),
+    "no marks": ("roles", {"tokens": ["a"]}, "there must be a field 'marks'"),
+    "few marks": ("roles", {"tokens": ["a", "b"], "marks": [True]}, "each of 2 tokens must have a mark, 1 came"),
+    "marks that are none": ("roles", {"tokens": ["a"], "marks": [1]}, "marks[0] must be true or false, a number came"),
+}
+
+
+@pytest.mark.parametrize(("model", "content", "words"), SENTENCES.values(), ids=SENTENCES)
+def test_content_that_is_no_sentence(server, model, content, words):
+    answer = server.post(f"{model}/predict", json={"input": content})
+    assert answer.status_code == 422
+    assert words in answer.json()["error"]
 
 
 NUMBERS = {
@@ -113,6 +139,14 @@ ARRAYS = {
     + b"\n",
     "code": b"\x93NUMPY\x01\x00\x76\x00" + b"__import__('os').system('touch /tmp/owned')".ljust(117) + b"\n",
 }
+
+
+def test_an_array_is_no_sentence(server):
+    file = io.BytesIO()
+    np.save(file, np.zeros(3))
+    answer = server.post("names/predict", content=file.getvalue(), headers=ARRAY)
+    assert answer.status_code == 422
+    assert "this model reads tokens, an array of numbers came" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("body", ARRAYS.values(), ids=ARRAYS)

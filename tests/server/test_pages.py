@@ -113,6 +113,20 @@ def test_a_text_is_classified_while_it_is_typed(page, server):
     assert first == [said["label"], f"{100 * said['probability']:.1f} %"]
 
 
+def test_a_sentence_is_tagged_while_it_is_typed(page, server):
+    page.click("text=names")
+    page.fill("#sentence", "Ann sees <b>")
+    said = server.ask("names", {"tokens": ["Ann", "sees", "<b>"]})
+    page.wait_for_function("() => document.querySelectorAll('#tags span').length === 3")
+    shown = [one.split("\n") for one in page.locator("#tags span").all_inner_texts()]
+    assert shown == [list(pair) for pair in zip(said["tokens"], said["tags"], strict=True)]
+    page.click("text=roles")
+    page.fill("#sentence", "*Ann sees")
+    said = server.ask("roles", {"tokens": ["Ann", "sees"], "marks": [True, False]})
+    page.wait_for_function("() => document.querySelectorAll('#tags span').length === 2")
+    assert page.locator("#tags small").all_inner_texts() == said["tags"]
+
+
 def test_a_signal(page, server):
     page.click("text=moves")
     page.fill("#text", "0.1, 0.9\n1, 0")

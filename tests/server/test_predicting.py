@@ -58,6 +58,21 @@ def test_a_text(server, classifier):
     np.testing.assert_allclose(shares, expected["p(spam)"].to_numpy(), rtol=CLOSE)
 
 
+@pytest.mark.parametrize("model", ["names", "roles"])
+def test_sentences_of_unequal_length_are_tagged(server, tagger, marked_tagger, model):
+    sentences = [["Ann", "sees", "Rome", "."], ["York"], ["New", "York", "sees", "Bob"]]
+    rows = [{"tokens": tokens} for tokens in sentences]
+    if model == "roles":
+        rows = [row | {"marks": [n == 0 for n, _ in enumerate(row["tokens"])]} for row in rows]
+    bundle = recurra.load(tagger if model == "names" else marked_tagger)
+    expected = bundle.predict([{"mark": row.get("marks"), **row} for row in rows])
+    said = server.post(f"{model}/predict", json={"inputs": rows}).json()["predictions"]
+    assert [one["tokens"] for one in said] == sentences
+    assert [tag for one in said for tag in one["tags"]] == expected["tag"].to_list()
+    shares = [share for one in said for share in one["probabilities"]]
+    np.testing.assert_allclose(shares, expected["probability"].to_numpy(), rtol=1e-5)
+
+
 def test_numbers_in_json_and_as_an_array_are_answered_alike(server, signals):
     steps = [[0.1, 0.9], [0.4, -0.2], [1.0, 0.0]]
     table = {"id": [1] * 3, "a": [a for a, _ in steps], "b": [b for _, b in steps]}

@@ -23,6 +23,7 @@ from recurra.exporting.generation import GenerationSubject
 from recurra.exporting.graph import Graph, quantize
 from recurra.exporting.layers import LayerSubject
 from recurra.exporting.subject import Subject
+from recurra.exporting.tagging import TaggingSubject
 from recurra.exporting.verification import BATCHES, Verification, difference, verify
 from recurra.files import write_atomically
 from recurra.nn import GRU, LSTM, RNN
@@ -33,6 +34,7 @@ OPSET = 17
 _SUBJECTS: dict[str, Any] = {
     "forecasting": ForecastingSubject,
     "classification": ClassificationSubject,
+    "tagging": TaggingSubject,
     "generation": GenerationSubject,
 }
 _ROUGH = 0.1  # what int8 weights may change

@@ -35,8 +35,8 @@ class CRF(nn.Module):
     >>> crf = CRF(3)
     >>> emissions, lengths = torch.randn(2, 4, 3), torch.tensor([4, 2])
     >>> loss = crf.losses(emissions, lengths, torch.tensor([[0, 1, 2, 0], [1, 1, 0, 0]]))
-    >>> loss.shape, viterbi(emissions, lengths, crf.transitions()).shape
-    (torch.Size([2]), torch.Size([2, 4]))
+    >>> loss.shape
+    torch.Size([2])
     """
 
     def __init__(self, tags: int, legal: Transitions | None = None) -> None:
@@ -96,36 +96,3 @@ def log_partition(emissions: Tensor, lengths: Tensor, transitions: Transitions) 
         alpha = torch.where((t < lengths)[:, None], after, alpha)
     total = torch.logsumexp(alpha + transitions.end, dim=1)
     return torch.where(lengths > 0, total, torch.zeros_like(total))
-
-
-def marginals(emissions: Tensor, lengths: Tensor, transitions: Transitions) -> Tensor:
-    """``[B, T, K]`` the probability of each tag at each step; zero after a sentence's end.
-
-    It is the gradient of log Z by the emissions: the derivative of a forward algorithm is the backward one (Eisner,
-    Inside-outside and forward-backward algorithms are just backprop, 2016).
-    """
-    with torch.enable_grad():
-        emissions = emissions.detach().requires_grad_()
-        fixed = Transitions(*(part.detach() for part in transitions))
-        (gradient,) = torch.autograd.grad(log_partition(emissions, lengths, fixed).sum(), emissions)
-    return gradient
-
-
-@torch.no_grad()
-def viterbi(emissions: Tensor, lengths: Tensor, transitions: Transitions) -> Tensor:
-    """``[B, T]`` the tags of the highest score (Viterbi 1967); 0 after a sentence's end."""
-    T = emissions.shape[1]
-    best = transitions.start + emissions[:, 0]  # [B, K] the score of the best way to each tag
-    came_from = []  # [B, K] the tag before it on that way
-    for t in range(1, T):
-        scores, before = (best[:, :, None] + transitions.between).max(dim=1)
-        real = (t < lengths)[:, None]
-        came_from.append(torch.where(real, before, torch.arange(best.shape[1], device=best.device)))
-        best = torch.where(real, scores + emissions[:, t], best)
-    tag = (best + transitions.end).argmax(dim=1)  # [B] behind a sentence's end it stays the same
-    tags = [tag]
-    for before in reversed(came_from):
-        tag = before.gather(1, tag[:, None]).squeeze(1)
-        tags.append(tag)
-    path = torch.stack(tags[::-1], dim=1)
-    return path * (torch.arange(T, device=path.device) < lengths[:, None])

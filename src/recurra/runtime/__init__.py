@@ -20,17 +20,24 @@ from recurra.runtime.classifier import Classifier
 from recurra.runtime.forecaster import Forecaster
 from recurra.runtime.layer import Layer
 from recurra.runtime.pair import read_pair
+from recurra.runtime.tagger import Tagger
 from recurra.runtime.writer import Writer
 
-__all__ = ["Classifier", "Forecaster", "Layer", "Writer", "load"]
+__all__ = ["Classifier", "Forecaster", "Layer", "Tagger", "Writer", "load"]
 
-_KINDS: dict[str, Any] = {"forecasting": Forecaster, "classification": Classifier, "generation": Writer, "layer": Layer}
+_KINDS: dict[str, Any] = {
+    "forecasting": Forecaster,
+    "classification": Classifier,
+    "tagging": Tagger,
+    "generation": Writer,
+    "layer": Layer,
+}
 
 
 def load(path: str | Path) -> Any:
     """Load what ``recurra export`` wrote: the graph ``….onnx``, and the JSON file beside it.
 
-    Returns a :class:`Forecaster`, :class:`Classifier`, :class:`Writer` or :class:`Layer`.
+    Returns a :class:`Forecaster`, :class:`Classifier`, :class:`Tagger`, :class:`Writer` or :class:`Layer`.
 
     Raises:
         BundleError: a file is missing or damaged, or the two do not belong together.

@@ -13,6 +13,7 @@ import torch
 import recurra
 from recurra.errors import BundleError, DataError, SettingsError
 from recurra.nn.crf import path_score
+from recurra.tasks.tagging.examples import Batch
 from recurra.tasks.tagging.schemes import breaks
 from recurra.tasks.tagging.split import divide
 from recurra.tasks.tagging.task import TaggingTask
@@ -105,8 +106,7 @@ def test_every_cell_in_one_direction_or_two(cell):
 def test_members_are_averaged():
     bundle = recurra.train(tagging(members=2), rows(), options=FEW)
     task, sentences = bundle.task, tagging().read(rows(10, seed=1))
-    examples = task.encode(sentences, answered=False)
-    batch = examples.batch(torch.arange(len(examples)))
+    batch = Batch.of(task.inputs(sentences).cut(np.arange(len(sentences))))
     with torch.no_grad():
         scores = torch.stack([member(batch) for member in bundle.model]).double().mean(dim=0)
         parts = zip(*(member.crf.transitions() for member in bundle.model), strict=True)
@@ -145,9 +145,8 @@ def test_words_are_looked_up_in_small_letters_and_without_their_digits():
 def test_probabilities_are_those_of_the_tags_said():
     bundle = recurra.train(tagging(head="linear"), kinds(), options=FEW)
     sentences = tagging().read(kinds(5))
-    examples = bundle.task.encode(sentences, answered=False)
+    batch = Batch.of(bundle.task.inputs(sentences).cut(np.arange(len(sentences))))
     with torch.no_grad():
-        batch = examples.batch(torch.arange(len(examples)))
         expected = torch.softmax(bundle.model[0](batch), dim=-1).amax(dim=-1)[batch.mask]
     said = bundle.predict(kinds(5))["probability"].to_numpy()
     np.testing.assert_allclose(said, expected.numpy(), rtol=1e-5)
@@ -207,8 +206,8 @@ def test_the_commonest_tag_of_each_word_is_counted():
     data = [{"tokens": ["run", "the", "Run"], "tags": ["V", "D", "V"]}, {"tokens": ["run", "odd"], "tags": ["N", "N"]}]
     settings = tagging(validation=0.0, test=0.0)
     task, _ = settings.learn(settings.read(data))
-    examples = task.encode(settings.read([{"tokens": ["RUN", "the", "new"], "tags": ["V", "D", "N"]}]))
-    said = [task.classes.names[code] for code in task.commonest.predict(examples)]
+    inputs = task.inputs(settings.read([{"tokens": ["RUN", "the", "new"], "tags": ["V", "D", "N"]}]))
+    said = [task.classes.names[code] for code in task.commonest.predict(inputs)]
     assert said == ["V", "D", "D"]  # "the" and "odd" came once: D and N, the first of them
 
 

@@ -3,9 +3,10 @@
 import { get } from "./api.js";
 import { classification } from "./classify.js";
 import { forecasting } from "./forecast.js";
+import { tagging } from "./tag.js";
 import { generation } from "./writing.js";
 
-const PANELS = { forecasting: ["forecast", forecasting], classification: ["classify", classification], generation: ["write", generation] };
+const PANELS = { forecasting: ["forecast", forecasting], classification: ["classify", classification], tagging: ["tag", tagging], generation: ["write", generation] };
 const find = id => document.getElementById(id);
 
 // Errors are for people: what went wrong is said at the top, and goes when it goes right.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recurra.tasks.tagging.examples import Examples
+from recurra.tasks.tagging.chain import Ints
+from recurra.tasks.tagging.inputs import Inputs
 
 
 @dataclass(frozen=True)
@@ -17,10 +18,9 @@ class Commonest:
     """[2, V] their numbers, for words that are not marked and for those that are."""
 
     @classmethod
-    def learn(cls, examples: Examples, words: int, tags: int) -> Commonest:
+    def learn(cls, inputs: Inputs, target: Ints, words: int, tags: int) -> Commonest:
         """Count the tags of each word; one that never came has the commonest tag of words that came once."""
-        assert examples.target is not None
-        ids, marks, target = examples.words.values, examples.marks.values, examples.target.numpy()
+        ids, marks = inputs.words.values, inputs.marks.values
         once = np.bincount(ids, minlength=words)[ids] == 1
         table = np.empty((2, words), dtype=np.int64)
         for mark, row in enumerate(table):
@@ -32,9 +32,7 @@ class Commonest:
             row[pairs // tags] = pairs % tags
         return cls(tuple(tuple(row) for row in table.tolist()))
 
-    def predict(self, examples: Examples) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def predict(self, inputs: Inputs) -> Ints:
         """[S] the number of each token's tag."""
-        said: np.ndarray[tuple[int], np.dtype[np.int64]] = np.array(self.tags)[
-            examples.marks.values, examples.words.values
-        ]
+        said: Ints = np.array(self.tags)[inputs.marks.values, inputs.words.values]
         return said

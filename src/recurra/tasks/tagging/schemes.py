@@ -13,10 +13,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-import torch
+import numpy as np
 
 from recurra.metrics.spans import OUTSIDE, parse_tag, spans_of
-from recurra.nn.crf import Transitions
+from recurra.tasks.tagging.chain import Chain
 
 Scheme = Literal["BIO", "IOB1", "BIOES"]
 Tags = Sequence[str]
@@ -72,7 +72,7 @@ def rewrite(tags: Tags, scheme: Scheme) -> tuple[str, ...]:
     return tuple(written)
 
 
-def legal_transitions(names: Tags, scheme: Scheme) -> Transitions:
+def legal_transitions(names: Tags, scheme: Scheme) -> Chain:
     """Flags ``[K]``, ``[K, K]`` and ``[K]``: which tag may begin a sentence, follow which, and end one.
 
     >>> legal_transitions(["B-X", "I-X", "O"], "BIO").between.tolist()
@@ -81,7 +81,7 @@ def legal_transitions(names: Tags, scheme: Scheme) -> Transitions:
     between = [[_may_follow(one, other, scheme) for other in names] for one in names]
     start = [_may_follow(OUTSIDE, name, scheme) for name in names]
     end = [_may_follow(name, OUTSIDE, scheme) for name in names]
-    return Transitions(*(torch.tensor(flags, device="cpu") for flags in (start, between, end)))
+    return Chain(*map(np.array, (start, between, end)))
 
 
 def _may_follow(before: str, after: str, scheme: Scheme) -> bool:

@@ -97,12 +97,12 @@ def _data(task: TaggingTask, divided: Divided) -> Section:
     sentences = divided.sentences
     examples = task.encode(sentences)
     assert examples.target is not None
-    lengths = examples.forms.lengths
+    lengths = examples.inputs.lengths
     held_out = sentences.take(divided.test if len(divided.test) else divided.validation)
     text = f"{sentences.size}, half of the sentences of up to {int(np.median(lengths)):,} tokens."
     text += f" {len(task.words):,} words are known."
     if len(held_out):
-        unknown = float(task.encode(held_out).unknown.mean())
+        unknown = float(task.inputs(held_out).unknown.mean())
         text += f" {percent_text(unknown)} of the held-out tokens are not among them."
     text += "".join(f"\n\n{notice[0].upper()}{notice[1:]}." for notice in (*sentences.notices, *repetitions(divided)))
     counts = np.bincount(examples.target.numpy(), minlength=len(task.classes))

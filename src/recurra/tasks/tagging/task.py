@@ -10,25 +10,29 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from recurra.data.labels import Classes
 from recurra.data.sentences import Sentences
-from recurra.data.tagged import read_sentences
 from recurra.data.tokens import Tokens
 from recurra.data.vectors import Vectors, read_vectors
 from recurra.data.vocabulary import FIRST, Vocabulary, Words
 from recurra.errors import DataError, SettingsError
 from recurra.nn.crf import Transitions
-from recurra.settings import from_dict, to_dict
 from recurra.task import Scored, Split
+from recurra.tasks.tagging import requests
 from recurra.tasks.tagging.baselines import Commonest
+from recurra.tasks.tagging.chain import Ints
 from recurra.tasks.tagging.decoding import best_tags, decode
-from recurra.tasks.tagging.examples import Batch, Examples, count_words
+from recurra.tasks.tagging.examples import Batch, Examples
+from recurra.tasks.tagging.fitted import FittedTagging
+from recurra.tasks.tagging.inputs import count_words
 from recurra.tasks.tagging.models import Tagger
 from recurra.tasks.tagging.predictions import Predictions
-from recurra.tasks.tagging.schemes import SCHEMES, Scheme, legal_transitions
+from recurra.tasks.tagging.schemes import legal_transitions
 from recurra.tasks.tagging.scores import Scores, restore_scores, score, selection_score
+from recurra.tasks.tagging.scoring import scorer
 from recurra.tasks.tagging.settings import Tagging
 from recurra.tasks.tagging.spans import agree_on_scheme
 from recurra.tasks.tagging.split import Divided, divide, repetitions
@@ -43,7 +47,7 @@ _FEW = 5000  # sentences up to which a held-out part is worth a second training
 
 
 @dataclass(frozen=True)
-class TaggingTask:
+class TaggingTask(FittedTagging):
     """How sentences are read, encoded, tagged and scored.
 
     >>> rows = [{"tokens": ["I", "see"], "tags": ["PRON", "VERB"]}] * 10
@@ -55,18 +59,6 @@ class TaggingTask:
 
     name: ClassVar[str] = "tagging"
 
-    settings: Tagging
-    classes: Classes
-    """The K tags."""
-    scheme: Scheme | None
-    """How they write spans; None if they are plain tags."""
-    words: Words
-    characters: Vocabulary
-    commonest: Commonest
-    embedding_size: int
-    """E, of a word's vector."""
-    sentences: int
-    """How many there were to learn from."""
     vectors: Vectors = field(default_factory=dict, compare=False)
     """Of words, to start from; they end up in the weights."""
 
@@ -91,51 +83,17 @@ class TaggingTask:
             notice = f"{len(vectors):,} of {len(words):,} {_VECTORS} {settings.vectors}"
             divided = replace(divided, sentences=divided.sentences.noticing(notice))
         task = cls(settings, classes, scheme, words, characters, Commonest(()), size or _EMBEDDING, len(sentences))
-        commonest = Commonest.learn(task.encode(training), len(words), len(classes))
+        commonest = Commonest.learn(task.inputs(training), task._codes(training), len(words), len(classes))
         return replace(task, commonest=commonest, vectors=vectors), divided
 
-    def to_dict(self) -> dict[str, Any]:
-        """All of the task as plain JSON values."""
-        return {
-            "settings": to_dict(self.settings),
-            "tags": list(self.classes.names),
-            "scheme": self.scheme,
-            "words": self.words.to_dict(),
-            "characters": self.characters.to_dict(),
-            "commonest": [list(row) for row in self.commonest.tags],
-            "embedding_size": self.embedding_size,
-            "sentences": self.sentences,
-        }
+    def encode(self, sentences: Sentences) -> Examples:
+        """Tagged sentences as the model learns from them."""
+        return Examples(sentences, self.inputs(sentences), torch.from_numpy(self._codes(sentences)))
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> TaggingTask:
-        """The task that :meth:`to_dict` made plain."""
-        words = Vocabulary.from_dict(values["words"])
-        tags, scheme = tuple(str(tag) for tag in values["tags"]), values["scheme"]
-        commonest = Commonest(tuple(tuple(int(tag) for tag in row) for row in values["commonest"]))
-        if not isinstance(words, Words) or len(set(tags)) < len(tags) or scheme not in (None, *SCHEMES):
-            raise DataError("task", "words, tags and scheme must be those of a tagger. Get a new copy.")
-        numbers = {tag for row in commonest.tags for tag in row}
-        if [len(row) for row in commonest.tags] != [len(words)] * 2 or not numbers <= set(range(len(tags))):
-            raise DataError("commonest", "there must be one of the tags for each word. Get a new copy.")
-        return cls(
-            settings=from_dict(Tagging, values["settings"]),
-            classes=Classes(tags),
-            scheme=scheme,
-            words=words,
-            characters=Vocabulary.from_dict(values["characters"]),
-            commonest=commonest,
-            embedding_size=int(values["embedding_size"]),
-            sentences=int(values["sentences"]),
-        )
-
-    def encode(self, sentences: Sentences, answered: bool = True) -> Examples:
-        """The sentences as the model reads them."""
-        target = None
-        if answered:
-            assert sentences.tags is not None
-            target = torch.from_numpy(self.classes.encode([tag for tags in sentences.tags for tag in tags]))
-        return Examples(sentences, self.words, self.characters, self.settings.lowercase, target)
+    def _codes(self, sentences: Sentences) -> Ints:
+        """[S] the numbers of all tags."""
+        assert sentences.tags is not None
+        return self.classes.encode([tag for tags in sentences.tags for tag in tags])
 
     # The model
 
@@ -147,7 +105,9 @@ class TaggingTask:
     @cached_property
     def legal(self) -> Transitions | None:
         """Which tag may follow which; None where all may."""
-        return None if self.scheme is None else legal_transitions(self.classes.names, self.scheme)
+        if self.scheme is None:
+            return None
+        return Transitions(*map(torch.from_numpy, legal_transitions(self.classes.names, self.scheme)))
 
     def build_model(self) -> nn.ModuleList:
         """All members with fresh weights."""
@@ -157,7 +117,7 @@ class TaggingTask:
                 len(self.words),
                 len(self.characters),
                 self.embedding_size,
-                marked=self.settings.marker_column is not None,
+                marked=self.marked,
                 tags=len(self.classes),
                 crf=self.has_crf,
                 legal=self.legal,
@@ -210,12 +170,11 @@ class TaggingTask:
         return max(600, min(12 * examples // batch_size, 6000))
 
     def _validation(self, sentences: Sentences) -> Callable[[nn.Module], float]:
-        examples = self.encode(sentences)
-        assert sentences.tags is not None
-        actual = sentences.tags
+        inputs, actual = self.inputs(sentences), sentences.tags
+        assert actual is not None
 
         def validate(model: nn.Module) -> float:
-            tags = self._by_sentence(best_tags(model, examples, self.legal), examples)
+            tags = self.by_sentence(best_tags(scorer([model], self.legal), inputs), inputs)
             return 1.0 - selection_score(actual, tags, self.scheme)
 
         return validate
@@ -245,8 +204,7 @@ class TaggingTask:
 
     def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
         """Predict the tag of each token, in the order of the data; lists of tokens are taken, too."""
-        sentences = read_sentences(data, self.settings.roles, tagged=False)
-        return self.predict_sentences(model, sentences).frame(self.settings)
+        return self.tabulate(data, partial(decode, scorer(list(model), self.legal)))
 
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""
@@ -259,16 +217,30 @@ class TaggingTask:
 
     def predict_sentences(self, model: nn.ModuleList, sentences: Sentences) -> Predictions:
         """What the members say together of each sentence."""
-        examples = self.encode(sentences, answered=False)
-        codes, probability = decode(list(model), examples, self.legal)
-        tags = self._by_sentence(codes, examples)
-        naive = self._by_sentence(self.commonest.predict(examples), examples)
-        return Predictions(sentences, tags, probability, naive, examples.unknown)
+        return self.interpret(sentences, partial(decode, scorer(list(model), self.legal)))
 
-    def _by_sentence(self, codes: Any, examples: Examples) -> list[tuple[str, ...]]:
-        """The tags of each sentence, of their numbers [S]."""
-        names = np.array(self.classes.names, dtype=object)[codes]
-        return [tuple(part) for part in np.split(names, np.cumsum(examples.forms.lengths)[:-1])]
+    # Requests
+
+    @property
+    def request_schema(self) -> dict[str, Any]:
+        """Of a sentence."""
+        return requests.request_schema(self)
+
+    def check(self, request: Any, longest: int) -> requests.Checked:
+        """The tokens of a sentence, and their marks where the model reads them."""
+        return requests.check(self, request, longest)
+
+    def check_array(self, array: NDArray[Any], named: Mapping[str, str], longest: int) -> requests.Checked:  # noqa: ARG002
+        """Nothing but a refusal: sentences are no numbers."""
+        return requests.refuse_array()
+
+    def answer(self, model: nn.ModuleList, checked: Sequence[requests.Checked]) -> list[NDArray[np.float64]]:
+        """[T, 2] the number of each token's tag and its probability, of each sentence."""
+        return requests.answer(self, model, checked)
+
+    def tell(self, checked: requests.Checked, numbers: NDArray[np.float64]) -> dict[str, Any]:
+        """Tokens, tags and probabilities."""
+        return requests.tell(self, checked, numbers)
 
 
 def _learn_words(settings: Tagging, training: Sentences) -> Words:
