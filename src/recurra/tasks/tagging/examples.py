@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,18 +49,23 @@ class Examples:
 
     Args:
         sentences: where they come from.
-        words: their vocabulary, in which a word is looked up by :func:`word_key`.
+        words: their vocabulary.
         characters: that of their letters.
-        lowercase: as in :func:`word_key`.
+        key: what a word is looked up by.
         target: the numbers of the tags ``[S]`` of all tokens; None to predict only.
     """
 
     def __init__(
-        self, sentences: Sentences, words: Words, characters: Vocabulary, lowercase: bool, target: Tensor | None
+        self,
+        sentences: Sentences,
+        words: Words,
+        characters: Vocabulary,
+        key: Callable[[str], str],
+        target: Tensor | None,
     ) -> None:
         self.sentences, self.target = sentences, target
         different = {form: number for number, form in enumerate(dict.fromkeys(f for s in sentences.tokens for f in s))}
-        ids = np.array([words.number(word_key(form, lowercase)) for form in different], dtype=np.int64)
+        ids = np.array([words.number(key(form)) for form in different], dtype=np.int64)
         forms = [np.array([different[form] for form in tokens], dtype=np.int64) for tokens in sentences.tokens]
         self.forms = SequenceSet.join(forms)
         self.words = SequenceSet(ids[self.forms.values], self.forms.lengths)
@@ -109,11 +114,6 @@ def word_key(form: str, lowercase: bool) -> str:
     """
     form = form.lower() if lowercase else form
     return "".join("0" if one.isdigit() else one for one in form) if any(map(str.isdigit, form)) else form
-
-
-def count_words(sentences: Sequence[Sequence[str]], lowercase: bool) -> list[str]:
-    """The keys of all tokens."""
-    return [word_key(form, lowercase) for tokens in sentences for form in tokens]
 
 
 def _shortened(form: str) -> str:

@@ -15,17 +15,19 @@ from torch import Tensor, nn
 from recurra.data.labels import Classes
 from recurra.data.sentences import Sentences
 from recurra.data.tagged import read_sentences
-from recurra.data.tokens import Tokens
+from recurra.data.tokens import Tokens, lower
 from recurra.data.vectors import Vectors, read_vectors
 from recurra.data.vocabulary import FIRST, Vocabulary, Words
 from recurra.errors import DataError, SettingsError
 from recurra.nn.crf import Transitions
-from recurra.settings import from_dict, to_dict
+from recurra.nn.front import SymbolEmbedding
+from recurra.settings import Encoder, from_dict, to_dict
 from recurra.task import Scored, Split
+from recurra.tasks.pretrained import TRANSFER, Pretrained
 from recurra.tasks.tagging.baselines import Commonest
 from recurra.tasks.tagging.decoding import best_tags, decode
-from recurra.tasks.tagging.examples import Batch, Examples, count_words
-from recurra.tasks.tagging.models import Tagger
+from recurra.tasks.tagging.examples import Batch, Examples, word_key
+from recurra.tasks.tagging.models import LanguageEmbedding, Tagger, TransferredTagger
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.schemes import SCHEMES, Scheme, legal_transitions
 from recurra.tasks.tagging.scores import Scores, restore_scores, score, selection_score
@@ -67,12 +69,18 @@ class TaggingTask:
     """E, of a word's vector."""
     sentences: int
     """How many there were to learn from."""
+    language: Encoder | None = None
+    """The layers of the language model that the tagger began with."""
     vectors: Vectors = field(default_factory=dict, compare=False)
     """Of words, to start from; they end up in the weights."""
+    start: Pretrained | None = field(default=None, compare=False, repr=False)
+    """The language model whose layers new members begin with."""
 
     @classmethod
-    def learn(cls, settings: Tagging, sentences: Sentences) -> tuple[TaggingTask, Divided]:
-        """Learn the tags of all sentences, and the words and characters of the training part only."""
+    def learn(
+        cls, settings: Tagging, sentences: Sentences, start: Pretrained | None = None
+    ) -> tuple[TaggingTask, Divided]:
+        """Learn the tags of all sentences, the characters and, if none are given, the words of the training part."""
         assert sentences.tags is not None
         sentences, scheme = agree_on_scheme(sentences, settings)
         classes = Classes.learn([tag for tags in sentences.tags or () for tag in tags])
@@ -82,7 +90,7 @@ class TaggingTask:
             )
         divided = divide(sentences, settings.validation, settings.test, settings.split_seed)
         training = sentences.take(divided.training)
-        words = _learn_words(settings, training)
+        words = _learn_words(settings, training, start)
         characters = Vocabulary.learn((f for s in training.tokens for f in s), Tokens(unit="character"))
         size = settings.embedding_size
         vectors: Vectors = {}
@@ -91,6 +99,11 @@ class TaggingTask:
             notice = f"{len(vectors):,} of {len(words):,} {_VECTORS} {settings.vectors}"
             divided = replace(divided, sentences=divided.sentences.noticing(notice))
         task = cls(settings, classes, scheme, words, characters, Commonest(()), size or _EMBEDDING, len(sentences))
+        if start is not None:
+            own = settings.encoder  # of the tagger's layers; only what it says of training acts on those below, too
+            task = replace(task, start=start, language=start.adopt_encoder(own, default=own))
+            ids = task.encode(sentences).words.values
+            divided = replace(divided, sentences=divided.sentences.noticing(*start.unknown_notices(ids, "sentences")))
         commonest = Commonest.learn(task.encode(training), len(words), len(classes))
         return replace(task, commonest=commonest, vectors=vectors), divided
 
@@ -105,12 +118,14 @@ class TaggingTask:
             "commonest": [list(row) for row in self.commonest.tags],
             "embedding_size": self.embedding_size,
             "sentences": self.sentences,
+            "language": None if self.language is None else to_dict(self.language),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TaggingTask:
         """The task that :meth:`to_dict` made plain."""
         words = Vocabulary.from_dict(values["words"])
+        language = values.get("language")  # the first bundles have none
         tags, scheme = tuple(str(tag) for tag in values["tags"]), values["scheme"]
         commonest = Commonest(tuple(tuple(int(tag) for tag in row) for row in values["commonest"]))
         if not isinstance(words, Words) or len(set(tags)) < len(tags) or scheme not in (None, *SCHEMES):
@@ -127,6 +142,7 @@ class TaggingTask:
             commonest=commonest,
             embedding_size=int(values["embedding_size"]),
             sentences=int(values["sentences"]),
+            language=None if language is None else from_dict(Encoder, language),
         )
 
     def encode(self, sentences: Sentences, answered: bool = True) -> Examples:
@@ -135,7 +151,13 @@ class TaggingTask:
         if answered:
             assert sentences.tags is not None
             target = torch.from_numpy(self.classes.encode([tag for tags in sentences.tags for tag in tags]))
-        return Examples(sentences, self.words, self.characters, self.settings.lowercase, target)
+        return Examples(sentences, self.words, self.characters, self._key, target)
+
+    def _key(self, form: str) -> str:
+        """What a word is looked up by: as the language model writes it, or with its digits as 0."""
+        if self.language is None:
+            return word_key(form, self.settings.lowercase)
+        return lower(form) if self.settings.lowercase else form
 
     # The model
 
@@ -151,28 +173,35 @@ class TaggingTask:
 
     def build_model(self) -> nn.ModuleList:
         """All members with fresh weights."""
-        members = [
-            Tagger(
-                self.settings,
-                len(self.words),
-                len(self.characters),
-                self.embedding_size,
-                marked=self.settings.marker_column is not None,
-                tags=len(self.classes),
-                crf=self.has_crf,
-                legal=self.legal,
-            )
-            for _ in range(self.settings.members)
-        ]
-        for member in members:
-            self._set_vectors(member)
-        return nn.ModuleList(members)
+        return nn.ModuleList([self._build_member() for _ in range(self.settings.members)])
+
+    def _build_member(self) -> Tagger:
+        embedding = self._embed_words() if self.language is None else self._embed_language(self.language)
+        kind = Tagger if self.language is None else TransferredTagger
+        return kind(
+            self.settings,
+            embedding,
+            len(self.characters),
+            marked=self.settings.marker_column is not None,
+            tags=len(self.classes),
+            crf=self.has_crf,
+            legal=self.legal,
+        )
 
     @torch.no_grad()
-    def _set_vectors(self, member: Tagger) -> None:
-        """Give the words that have a vector theirs."""
+    def _embed_words(self) -> SymbolEmbedding:
+        """Fresh vectors, but for the words that have one."""
+        embedding = SymbolEmbedding(len(self.words), self.embedding_size, symbol_dropout=self.settings.word_dropout)
         for word, vector in self.vectors.items():
-            member.embedding.table.weight[self.words.number(word)] = torch.from_numpy(vector)
+            embedding.table.weight[self.words.number(word)] = torch.from_numpy(vector)
+        return embedding
+
+    def _embed_language(self, encoder: Encoder) -> LanguageEmbedding:
+        """The vectors and the layers of the language model."""
+        embedding = LanguageEmbedding(len(self.words), encoder, self.embedding_size, self.settings.word_dropout)
+        if self.start is not None:
+            self.start.give(embedding.encoder, "encoder.")
+        return embedding
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean nats per token of a batch, a scalar."""
@@ -202,8 +231,9 @@ class TaggingTask:
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:
-        """Sentences per step, and the highest learning rate."""
-        return {"batch_size": 32, "learning_rate": 6e-3}
+        """Sentences per step, and the highest learning rate, that of the tagger's own layers."""
+        defaults = {"batch_size": 32, "learning_rate": 6e-3}
+        return defaults if self.language is None else {**defaults, "unfreeze": 0.1, **TRANSFER}
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many sentences, many over few."""
@@ -271,9 +301,12 @@ class TaggingTask:
         return [tuple(part) for part in np.split(names, np.cumsum(examples.forms.lengths)[:-1])]
 
 
-def _learn_words(settings: Tagging, training: Sentences) -> Words:
+def _learn_words(settings: Tagging, training: Sentences, start: Pretrained | None) -> Words:
+    if start is not None:
+        assert isinstance(start.vocabulary, Words)
+        return start.vocabulary
     tokens = Tokens(unit="word", vocabulary_size=settings.vocabulary_size, min_count=settings.min_count)
-    return Words.of(count_words(training.tokens, settings.lowercase), tokens)
+    return Words.of((word_key(form, settings.lowercase) for s in training.tokens for form in s), tokens)
 
 
 def _read_vectors(settings: Tagging, vocabulary: Words) -> tuple[int, Vectors]:
