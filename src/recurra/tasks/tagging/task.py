@@ -125,7 +125,7 @@ class TaggingTask:
     def from_dict(cls, values: Mapping[str, Any]) -> TaggingTask:
         """The task that :meth:`to_dict` made plain."""
         words = Vocabulary.from_dict(values["words"])
-        language = values.get("language")  # the first bundles have none
+        language = values.get("language")  # bundles from before taggers could start from one say nothing of it
         tags, scheme = tuple(str(tag) for tag in values["tags"]), values["scheme"]
         commonest = Commonest(tuple(tuple(int(tag) for tag in row) for row in values["commonest"]))
         if not isinstance(words, Words) or len(set(tags)) < len(tags) or scheme not in (None, *SCHEMES):
