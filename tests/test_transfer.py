@@ -73,8 +73,8 @@ def tagging(start: object, **settings) -> recurra.Tagging:
     return recurra.Tagging(**{"from_": start, "refit": False, **own, **settings})
 
 
-NEW = {"classification": (classification, rows), "tagging": (tagging, sentences)}
-"""What starts from a language model of another task: its settings, and its data."""
+NEW = {"classification": (classification, rows, 2.6), "tagging": (tagging, sentences, 1.0)}
+"""What starts from a language model of another task: its settings, its data, and the divisor of its rates."""
 
 
 def built(settings, data):
@@ -172,7 +172,7 @@ def test_symbols_that_the_language_model_lacks_are_counted(language_model, tmp_p
 @pytest.mark.filterwarnings("ignore:.*vocabulary.*")
 @pytest.mark.parametrize("name", NEW)
 def test_the_new_bundle_needs_nothing_of_the_old_one(language_model, files, tmp_path, name):
-    settings, data = NEW[name]
+    settings, data, divisor = NEW[name]
     old = shutil.copytree(language_model, tmp_path / "old")
     hashed = sha256(old / "bundle.json")
     bundle = recurra.train(settings(old), data(), out=tmp_path / "new", options=FEW)
@@ -181,7 +181,7 @@ def test_the_new_bundle_needs_nothing_of_the_old_one(language_model, files, tmp_
     loaded = recurra.load(tmp_path / "new")
     assert loaded.predict(data()).equals(bundle.predict(data()))
     assert loaded.provenance["from"] == {"source": str(old), "sha256": hashed}
-    assert loaded.provenance["training"]["rate_divisor"] == 2.6
+    assert loaded.provenance["training"]["rate_divisor"] == divisor
     report = (tmp_path / "new" / "report.html").read_text()
     assert hashed in report
     assert f"starts from the language model {old}" in report
@@ -241,9 +241,9 @@ def test_a_training_goes_on_bit_for_bit_when_the_original_is_gone(language_model
             if step == 10:
                 signal.raise_signal(signal.SIGINT)
 
-    settings, data = NEW[name]
+    settings, data, _ = NEW[name]
     old = shutil.copytree(language_model, tmp_path / "old")
-    options = replace(FEW, unfreeze=0.3)
+    options = replace(FEW, unfreeze=0.3, rate_divisor=2.0)
     whole = recurra.train(settings(old), data(), options=options)
     with pytest.raises(Interrupted):
         recurra.train(settings(old), data(), out=tmp_path / "new", options=options, progress=Stops())
