@@ -59,6 +59,6 @@ class Samples:
             identities=some(self.identities),
         )
 
-    def noticing(self, notice: str) -> Samples:
-        """The same with one more notice."""
-        return replace(self, notices=(*self.notices, notice))
+    def noticing(self, *notices: str) -> Samples:
+        """The same with more notices."""
+        return replace(self, notices=(*self.notices, *notices))

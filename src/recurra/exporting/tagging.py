@@ -15,11 +15,12 @@ from recurra.exporting.recurrent import encoder, last
 from recurra.exporting.subject import Trial, draw_lengths, mean
 from recurra.nn.characters import CharacterEncoder
 from recurra.nn.crf import Transitions, forbid
+from recurra.nn.front import SymbolEmbedding
 from recurra.runtime.tagger import inputs_of
 from recurra.tasks.tagging.chain import Chain
 from recurra.tasks.tagging.examples import Batch
 from recurra.tasks.tagging.inputs import Cut
-from recurra.tasks.tagging.models import Tagger
+from recurra.tasks.tagging.models import LanguageEmbedding, Tagger
 from recurra.tasks.tagging.scoring import emissions, transitions
 from recurra.tasks.tagging.task import TaggingTask
 
@@ -120,7 +121,7 @@ def _scores(graph: Graph, member: nn.Module, given: dict[str, Value]) -> Value:
 
 def _embedded(graph: Graph, member: Tagger, given: dict[str, Value]) -> Value:
     """``[B, T, E + …]`` what is known of each word by itself."""
-    parts = [embedding(graph, to_array(member.embedding.table.weight), given["words"])]
+    parts = [_words(graph, member.embedding, given)]
     if member.letters is not None:
         of_forms = _letters(graph, member.letters, given["characters"], given["character_lengths"])
         parts.append(graph.op("Gather", of_forms, given["forms"], axis=0))
@@ -133,6 +134,17 @@ def _embedded(graph: Graph, member: Tagger, given: dict[str, Value]) -> Value:
     of_marked = (words * shares.unsqueeze(-1)).sum(1)  # [B, 1, E]
     everywhere = graph.op("Expand", of_marked, graph.op("Shape", words, dtype=np.int64))
     return graph.concat([words, everywhere, embedding(graph, to_array(member.mark.weight), given["marks"])], axis=-1)
+
+
+def _words(graph: Graph, front: SymbolEmbedding | LanguageEmbedding, given: dict[str, Value]) -> Value:
+    """``[B, T, E]`` the vectors of words, or ``[B, T, E + O]`` with what a language model makes of them."""
+    if isinstance(front, SymbolEmbedding):
+        return embedding(graph, to_array(front.table.weight), given["words"])
+    assert front.encoder.embedding is not None
+    vectors = values = embedding(graph, to_array(front.encoder.embedding), given["words"])
+    for stack in front.encoder.stacks:
+        values, _ = encoder(graph, stack, values)
+    return graph.concat([vectors, values], axis=-1)
 
 
 def _letters(graph: Graph, letters: CharacterEncoder, characters: Value, lengths: Value) -> Value:

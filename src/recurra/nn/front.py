@@ -28,7 +28,7 @@ class SymbolEmbedding(nn.Module):
     ) -> None:
         super().__init__()
         self.table = nn.Embedding(symbols, size, padding_idx=self.PADDING)
-        self.dropout, self.symbol_dropout = dropout, symbol_dropout
+        self.size, self.dropout, self.symbol_dropout = size, dropout, symbol_dropout
         with torch.no_grad():
             self.table.weight.mul_(spread)
 

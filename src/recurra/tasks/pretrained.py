@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from recurra.data.tokens import Tokens
-from recurra.data.vocabulary import Vocabulary
+from recurra.data.vocabulary import UNKNOWN, Ids, Vocabulary
 from recurra.errors import SettingsError
 from recurra.settings import Encoder
 
@@ -46,6 +47,17 @@ class Pretrained:
         """How the language model cuts text."""
         return self.adopt(given, default, self.vocabulary.tokens)
 
+    def adopt_embedding_size(self, where: str, given: int | None) -> int:
+        """The numbers of its embeddings, which it must have; ``where`` names the setting that was ``given``."""
+        size: int | None = self.of_model["embedding_size"]
+        if size is None:
+            raise SettingsError(
+                f"from {self.source}",
+                "a language model with embeddings is needed, it reads one-hot vectors. Train one without one_hot.",
+            )
+        self.require(where, given, None, size)
+        return size
+
     def adopt(self, given: S, default: S, learned: S, own: Collection[str] = ()) -> S:
         """The ``learned`` settings, but for the new model's ``own``; other ones that were given must be the same."""
         for field in dataclasses.fields(given):  # type: ignore[arg-type]
@@ -62,6 +74,14 @@ class Pretrained:
             raise SettingsError(
                 where, f"must be {learned!r}, as in the language model {self.source}, got {given!r}. Leave it out."
             )
+
+    def unknown_notices(self, ids: Ids, name: str) -> tuple[str, ...]:
+        """How many of the symbols of the ``name`` the language model does not know; nothing if it knows them all."""
+        unknown, unit = np.count_nonzero(ids == UNKNOWN), self.vocabulary.tokens.unit
+        said = (
+            f"{unknown:,} of the {len(ids):,} {unit}s of the {name} are not in the vocabulary of {self.source} and are "
+        )
+        return (said + "read as unknown",) if unknown else ()
 
     @torch.no_grad()
     def give(self, part: nn.Module, prefix: str = "") -> None:

@@ -41,7 +41,9 @@ class TrainingOptions:
     ] = None
     rate_divisor: Annotated[
         float | None,
-        Field(ge=1, description="with --from: each layer learns this much slower than the one above; default: 2.6"),
+        Field(
+            ge=1, description="with --from: each layer learns this much slower than that above; default: 2.6, tagging 1"
+        ),
     ] = None
     unfreeze: Annotated[
         float | None,

@@ -132,16 +132,9 @@ class Classification:
 
     def adopt(self, start: Pretrained) -> Classification:
         """These settings, completed from the language model to start from; contradictions are refused."""
-        size = start.of_model["embedding_size"]
-        if size is None:
-            raise SettingsError(
-                f"from {start.source}",
-                "a language model with embeddings is needed, it reads one-hot vectors. Train one without one_hot.",
-            )
-        start.require("Classification.embedding_size", self.embedding_size, None, size)
         return dataclasses.replace(
             self,
-            embedding_size=size,
+            embedding_size=start.adopt_embedding_size("Classification.embedding_size", self.embedding_size),
             tokens=start.adopt_tokens(self.tokens, default_of(Classification, "tokens")),
             encoder=start.adopt_encoder(self.encoder, default_of(Classification, "encoder")),
         )

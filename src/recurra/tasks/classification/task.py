@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from recurra.data.sample_checks import repair
 from recurra.data.samples import Samples
 from recurra.data.vectors import Vectors, read_vectors
-from recurra.data.vocabulary import FIRST, UNKNOWN, Vocabulary
+from recurra.data.vocabulary import FIRST, Vocabulary
 from recurra.errors import SettingsError
 from recurra.task import Scored, Split
 from recurra.tasks.classification import requests
@@ -290,13 +290,7 @@ def _noticing_unknown(samples: Samples, start: Pretrained) -> Samples:
     """The samples, with a notice of how much of their texts the language model does not know."""
     assert samples.texts is not None
     ids = np.concatenate([start.vocabulary.encode(text) for text in samples.texts])
-    unknown, unit = np.count_nonzero(ids == UNKNOWN), start.vocabulary.tokens.unit
-    if not unknown:
-        return samples
-    return samples.noticing(
-        f"{unknown:,} of the {len(ids):,} {unit}s of the texts are not in the vocabulary of {start.source} and are "
-        "read as unknown"
-    )
+    return samples.noticing(*start.unknown_notices(ids, "texts"))
 
 
 def _read_vectors(settings: Classification, vocabulary: Vocabulary) -> tuple[int, Vectors]:

@@ -15,13 +15,14 @@ import polars as pl
 from recurra.data.labels import Classes
 from recurra.data.sentences import Sentences
 from recurra.data.tagged import read_sentences
+from recurra.data.tokens import lower
 from recurra.data.vocabulary import Vocabulary, Words
 from recurra.errors import DataError
-from recurra.settings import from_dict, to_dict
+from recurra.settings import Encoder, from_dict, to_dict
 from recurra.tasks.tagging.baselines import Commonest
 from recurra.tasks.tagging.chain import Ints
 from recurra.tasks.tagging.decoding import Said
-from recurra.tasks.tagging.inputs import Inputs
+from recurra.tasks.tagging.inputs import Inputs, word_key
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.schemes import SCHEMES, Scheme
 from recurra.tasks.tagging.settings import Tagging
@@ -43,6 +44,8 @@ class FittedTagging:
     """E, of a word's vector."""
     sentences: int
     """How many there were to learn from."""
+    language: Encoder | None = None
+    """The layers of the language model that the tagger began with."""
 
     def to_dict(self) -> dict[str, Any]:
         """All of the task as plain JSON values."""
@@ -55,12 +58,14 @@ class FittedTagging:
             "commonest": [list(row) for row in self.commonest.tags],
             "embedding_size": self.embedding_size,
             "sentences": self.sentences,
+            "language": None if self.language is None else to_dict(self.language),
         }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The task that :meth:`to_dict` made plain."""
         words = Vocabulary.from_dict(values["words"])
+        language = values.get("language")  # bundles from before taggers could start from one say nothing of it
         tags, scheme = tuple(str(tag) for tag in values["tags"]), values["scheme"]
         commonest = Commonest(tuple(tuple(int(tag) for tag in row) for row in values["commonest"]))
         if not isinstance(words, Words) or len(set(tags)) < len(tags) or scheme not in (None, *SCHEMES):
@@ -77,6 +82,7 @@ class FittedTagging:
             commonest=commonest,
             embedding_size=int(values["embedding_size"]),
             sentences=int(values["sentences"]),
+            language=None if language is None else from_dict(Encoder, language),
         )
 
     @property
@@ -86,7 +92,13 @@ class FittedTagging:
 
     def inputs(self, sentences: Sentences) -> Inputs:
         """The sentences as numbers."""
-        return Inputs.encode(sentences, self.words, self.characters, self.settings.lowercase)
+        return Inputs.encode(sentences, self.words, self.characters, self._key)
+
+    def _key(self, form: str) -> str:
+        """What a word is looked up by: as the language model writes it, or with its digits as 0."""
+        if self.language is None:
+            return word_key(form, self.settings.lowercase)
+        return lower(form) if self.settings.lowercase else form
 
     def tabulate(self, data: Any, say: Callable[[Inputs], Said]) -> pl.DataFrame:
         """The table of what ``say`` answers to ``data``; lists of tokens are taken, too."""

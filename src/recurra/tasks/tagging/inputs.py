@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -47,10 +47,10 @@ class Inputs:
     marks: SequenceSet
 
     @classmethod
-    def encode(cls, sentences: Sentences, words: Words, characters: Vocabulary, lowercase: bool) -> Self:
-        """Look words up in their vocabulary by :func:`word_key`, and their letters in theirs."""
+    def encode(cls, sentences: Sentences, words: Words, characters: Vocabulary, key: Callable[[str], str]) -> Self:
+        """Look words up in their vocabulary by their ``key``, and their letters in theirs."""
         different = {form: number for number, form in enumerate(dict.fromkeys(f for s in sentences.tokens for f in s))}
-        ids = np.array([words.number(word_key(form, lowercase)) for form in different], dtype=np.int64)
+        ids = np.array([words.number(key(form)) for form in different], dtype=np.int64)
         forms = SequenceSet.join(
             [np.array([different[form] for form in tokens], dtype=np.int64) for tokens in sentences.tokens]
         )

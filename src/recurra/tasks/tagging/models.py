@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import torch
 from torch import Tensor, nn
 
@@ -10,10 +12,39 @@ from recurra.nn.characters import CharacterEncoder
 from recurra.nn.crf import CRF, Transitions
 from recurra.nn.dropout import locked_dropout
 from recurra.nn.front import SymbolEmbedding
+from recurra.nn.language import SymbolEncoder
+from recurra.settings import Encoder
 from recurra.tasks.tagging.examples import Batch
 from recurra.tasks.tagging.settings import Tagging
 
 _LETTERS, _MARK = 32, 16  # numbers of a letter's vector, and of that which tells marked words
+
+
+class LanguageEmbedding(nn.Module):
+    """Words as a language model knows them: the vector of each, beside what its layers make of it and of those before.
+
+    Both are needed: the layers learned to tell the next word, and may forget the present one (Peters 2017, 2018).
+    Dropout above the layers is the tagger's, as it is for the vectors.
+
+    Args:
+        words: V, of its vocabulary.
+        encoder: of its layers.
+        size: E of its embeddings.
+        symbol_dropout: share of the words whose vectors are missing, in training.
+    """
+
+    def __init__(self, words: int, encoder: Encoder, size: int, symbol_dropout: float) -> None:
+        super().__init__()
+        self.encoder = SymbolEncoder(
+            words, dataclasses.replace(encoder, dropout=0.0), size, symbol_dropout=symbol_dropout
+        )
+        self.size = size + self.encoder.output_size
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """``[B, T]`` to ``[B, T, E + O]``; what is read of padding reaches no real word."""
+        values = self.encoder.embed(ids)
+        features, _ = self.encoder.encode(values)
+        return torch.cat([values, features], dim=-1)
 
 
 class Tagger(nn.Module):
@@ -24,8 +55,8 @@ class Tagger(nn.Module):
 
     Args:
         settings: of the task.
-        words, characters: the sizes of the vocabularies.
-        size: E, the numbers of a word's vector.
+        embedding: of words.
+        characters: the size of their vocabulary.
         marked: whether words can be marked.
         tags: K.
         crf: whether tags are learned as a sequence.
@@ -35,9 +66,8 @@ class Tagger(nn.Module):
     def __init__(
         self,
         settings: Tagging,
-        words: int,
+        embedding: SymbolEmbedding | LanguageEmbedding,
         characters: int,
-        size: int,
         *,
         marked: bool,
         tags: int,
@@ -45,12 +75,12 @@ class Tagger(nn.Module):
         legal: Transitions | None,
     ) -> None:
         super().__init__()
-        self.embedding = SymbolEmbedding(words, size, symbol_dropout=settings.word_dropout)
+        self.embedding = embedding
         self.letters = None
         if settings.characters != "none":
             self.letters = CharacterEncoder(settings.characters, characters, _LETTERS, settings.character_size)
         self.mark = nn.Embedding(2, _MARK) if marked else None
-        width = size + (self.letters.size if self.letters else 0)
+        width = embedding.size + (self.letters.size if self.letters else 0)
         width = 2 * width + _MARK if marked else width
         self.embedding_dropout = settings.embedding_dropout
         self.encoder = build_encoder(settings.encoder, width)
@@ -77,3 +107,14 @@ class Tagger(nn.Module):
             of_marked = torch.einsum("bt,bte->be", shares, words)  # each word sees what the question is about
             parts = [words, of_marked[:, None].expand_as(words), self.mark(batch.marks)]
         return locked_dropout(torch.cat(parts, dim=-1), self.embedding_dropout if self.training else 0.0)
+
+
+class TransferredTagger(Tagger):
+    """A tagger whose words are a language model's; all the rest, its own recurrent stack too, stands above them."""
+
+    def layer_groups(self) -> list[list[nn.Parameter]]:
+        """The weights from the input upwards: those of the language model, then all that is new, together."""
+        assert isinstance(self.embedding, LanguageEmbedding)
+        given = self.embedding.encoder.layer_groups()
+        known = {id(weight) for group in given for weight in group}
+        return [*given, [weight for weight in self.parameters() if id(weight) not in known]]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from recurra.data.token_roles import Roles
-from recurra.settings import Encoder, Probability, settings
+from recurra.errors import SettingsError
+from recurra.settings import Encoder, Probability, StartFrom, default_of, settings
 
 if TYPE_CHECKING:
     from recurra.data.sentences import Sentences
+    from recurra.tasks.pretrained import Pretrained
     from recurra.tasks.tagging.split import Divided
     from recurra.tasks.tagging.task import TaggingTask
 
@@ -40,6 +43,7 @@ class Tagging:
     marker_column: Annotated[
         str | None, Field(description="column that marks a token, such as the predicate whose roles are wanted")
     ] = None
+    from_: StartFrom = None
     scheme: Annotated[
         Literal["auto", "none", "BIO", "IOB1", "BIOES"],
         Field(description="how tags write spans; auto: recognised; none: they are read as plain tags"),
@@ -72,6 +76,12 @@ class Tagging:
     ] = None
     encoder: Encoder = Field(default_factory=lambda: Encoder(hidden_size=200, bidirectional=True, dropout=0.5))
 
+    @model_validator(mode="after")
+    def _check(self) -> Tagging:
+        if self.from_ is not None and self.vectors is not None:
+            raise SettingsError("Tagging.vectors", "goes not with from_, which has its own. Give one of them.")
+        return self
+
     @property
     def roles(self) -> Roles:
         """Which column plays which role."""
@@ -83,11 +93,28 @@ class Tagging:
 
         return read_sentences(source, self.roles)
 
-    def learn(self, data: Sentences) -> tuple[TaggingTask, Divided]:
-        """Learn tags, words and characters from the training data; also those data, divided."""
+    def adopt(self, start: Pretrained) -> Tagging:
+        """These settings, completed from the language model to start from; contradictions are refused.
+
+        The encoder stays the tagger's own: it reads what the language model's layers say.
+        """
+        tokens = start.vocabulary.tokens
+        if tokens.unit != "word":
+            raise SettingsError(
+                f"from {start.source}",
+                f"a language model by words is needed, it reads {tokens.unit}s. Train one with unit = 'word'.",
+            )
+        of_words = {name: getattr(tokens, name) for name in ("lowercase", "vocabulary_size", "min_count")}
+        for name, learned in of_words.items():
+            start.require(f"Tagging.{name}", getattr(self, name), default_of(Tagging, name), learned)
+        size = start.adopt_embedding_size("Tagging.embedding_size", self.embedding_size)
+        return dataclasses.replace(self, **of_words, embedding_size=size)
+
+    def learn(self, data: Sentences, start: Pretrained | None = None) -> tuple[TaggingTask, Divided]:
+        """Learn tags, characters, and words unless ``start`` has them, from the training data; also those, divided."""
         from recurra.tasks.tagging.task import TaggingTask  # torch is imported by what needs it only
 
-        return TaggingTask.learn(self, data)
+        return TaggingTask.learn(self, data, start)
 
     @staticmethod
     def restore(values: Mapping[str, Any]) -> TaggingTask:

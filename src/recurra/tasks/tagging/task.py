@@ -20,7 +20,10 @@ from recurra.data.vectors import Vectors, read_vectors
 from recurra.data.vocabulary import FIRST, Vocabulary, Words
 from recurra.errors import DataError, SettingsError
 from recurra.nn.crf import Transitions
+from recurra.nn.front import SymbolEmbedding
+from recurra.settings import Encoder
 from recurra.task import Scored, Split
+from recurra.tasks.pretrained import Pretrained
 from recurra.tasks.tagging import requests
 from recurra.tasks.tagging.baselines import Commonest
 from recurra.tasks.tagging.chain import Ints
@@ -28,7 +31,7 @@ from recurra.tasks.tagging.decoding import best_tags, decode
 from recurra.tasks.tagging.examples import Batch, Examples
 from recurra.tasks.tagging.fitted import FittedTagging
 from recurra.tasks.tagging.inputs import count_words
-from recurra.tasks.tagging.models import Tagger
+from recurra.tasks.tagging.models import LanguageEmbedding, Tagger, TransferredTagger
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.schemes import legal_transitions
 from recurra.tasks.tagging.scores import Scores, restore_scores, score, selection_score
@@ -61,10 +64,14 @@ class TaggingTask(FittedTagging):
 
     vectors: Vectors = field(default_factory=dict, compare=False)
     """Of words, to start from; they end up in the weights."""
+    start: Pretrained | None = field(default=None, compare=False, repr=False)
+    """The language model whose layers new members begin with."""
 
     @classmethod
-    def learn(cls, settings: Tagging, sentences: Sentences) -> tuple[TaggingTask, Divided]:
-        """Learn the tags of all sentences, and the words and characters of the training part only."""
+    def learn(
+        cls, settings: Tagging, sentences: Sentences, start: Pretrained | None = None
+    ) -> tuple[TaggingTask, Divided]:
+        """Learn the tags of all sentences, the characters and, if none are given, the words of the training part."""
         assert sentences.tags is not None
         sentences, scheme = agree_on_scheme(sentences, settings)
         classes = Classes.learn([tag for tags in sentences.tags or () for tag in tags])
@@ -74,7 +81,7 @@ class TaggingTask(FittedTagging):
             )
         divided = divide(sentences, settings.validation, settings.test, settings.split_seed)
         training = sentences.take(divided.training)
-        words = _learn_words(settings, training)
+        words = _learn_words(settings, training, start)
         characters = Vocabulary.learn((f for s in training.tokens for f in s), Tokens(unit="character"))
         size = settings.embedding_size
         vectors: Vectors = {}
@@ -83,6 +90,11 @@ class TaggingTask(FittedTagging):
             notice = f"{len(vectors):,} of {len(words):,} {_VECTORS} {settings.vectors}"
             divided = replace(divided, sentences=divided.sentences.noticing(notice))
         task = cls(settings, classes, scheme, words, characters, Commonest(()), size or _EMBEDDING, len(sentences))
+        if start is not None:
+            own = settings.encoder  # of the tagger's layers; only what it says of training acts on those below, too
+            task = replace(task, start=start, language=start.adopt_encoder(own, default=own))
+            ids = task.inputs(sentences).words.values
+            divided = replace(divided, sentences=divided.sentences.noticing(*start.unknown_notices(ids, "sentences")))
         commonest = Commonest.learn(task.inputs(training), task._codes(training), len(words), len(classes))
         return replace(task, commonest=commonest, vectors=vectors), divided
 
@@ -111,28 +123,35 @@ class TaggingTask(FittedTagging):
 
     def build_model(self) -> nn.ModuleList:
         """All members with fresh weights."""
-        members = [
-            Tagger(
-                self.settings,
-                len(self.words),
-                len(self.characters),
-                self.embedding_size,
-                marked=self.marked,
-                tags=len(self.classes),
-                crf=self.has_crf,
-                legal=self.legal,
-            )
-            for _ in range(self.settings.members)
-        ]
-        for member in members:
-            self._set_vectors(member)
-        return nn.ModuleList(members)
+        return nn.ModuleList([self._build_member() for _ in range(self.settings.members)])
+
+    def _build_member(self) -> Tagger:
+        embedding = self._embed_words() if self.language is None else self._embed_language(self.language)
+        kind = Tagger if self.language is None else TransferredTagger
+        return kind(
+            self.settings,
+            embedding,
+            len(self.characters),
+            marked=self.marked,
+            tags=len(self.classes),
+            crf=self.has_crf,
+            legal=self.legal,
+        )
 
     @torch.no_grad()
-    def _set_vectors(self, member: Tagger) -> None:
-        """Give the words that have a vector theirs."""
+    def _embed_words(self) -> SymbolEmbedding:
+        """Fresh vectors, but for the words that have one."""
+        embedding = SymbolEmbedding(len(self.words), self.embedding_size, symbol_dropout=self.settings.word_dropout)
         for word, vector in self.vectors.items():
-            member.embedding.table.weight[self.words.number(word)] = torch.from_numpy(vector)
+            embedding.table.weight[self.words.number(word)] = torch.from_numpy(vector)
+        return embedding
+
+    def _embed_language(self, encoder: Encoder) -> LanguageEmbedding:
+        """The vectors and the layers of the language model."""
+        embedding = LanguageEmbedding(len(self.words), encoder, self.embedding_size, self.settings.word_dropout)
+        if self.start is not None:
+            self.start.give(embedding.encoder, "encoder.")
+        return embedding
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean nats per token of a batch, a scalar."""
@@ -162,8 +181,11 @@ class TaggingTask(FittedTagging):
 
     @property
     def training_defaults(self) -> Mapping[str, Any]:
-        """Sentences per step, and the highest learning rate."""
-        return {"batch_size": 32, "learning_rate": 6e-3}
+        """Sentences per step, and the highest learning rate, that of the tagger's own layers."""
+        defaults = {"batch_size": 32, "learning_rate": 6e-3}
+        if self.language is None:
+            return defaults
+        return {**defaults, "unfreeze": 0.1, "rate_divisor": 1.0}  # slower vectors were worse on validation data
 
     def choose_steps(self, examples: int, batch_size: int) -> int:
         """Some passes over many sentences, many over few."""
@@ -243,7 +265,10 @@ class TaggingTask(FittedTagging):
         return requests.tell(self, checked, numbers)
 
 
-def _learn_words(settings: Tagging, training: Sentences) -> Words:
+def _learn_words(settings: Tagging, training: Sentences, start: Pretrained | None) -> Words:
+    if start is not None:
+        assert isinstance(start.vocabulary, Words)
+        return start.vocabulary
     tokens = Tokens(unit="word", vocabulary_size=settings.vocabulary_size, min_count=settings.min_count)
     return Words.of(count_words(training.tokens, settings.lowercase), tokens)
 
