@@ -52,7 +52,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 TRAINING: dict[str, dict[str, Any]] = {
     "ewt": {},
-    "propbank": {"steps": 3000, "learning_rate": 4e-3},
+    "propbank": {"steps": 9000, "learning_rate": 4e-3},
     "wnut17": {"steps": 1300},
 }
 RESULTS = Path(__file__).parent / "results"
