@@ -2,6 +2,8 @@
 
     python benchmarks/classification/run.py sentence_polarity               # the test, once
     python benchmarks/classification/run.py sentence_polarity --validate    # for choosing: a part of the training rows
+    python benchmarks/classification/run.py fashion_mnist --alone           # without the other side, and afterwards
+    python benchmarks/classification/run.py fashion_mnist --torch           # that side, with the steps of that run
 
 The task's own defaults are used, but for what ``SETTINGS`` says; nothing is held out of the training rows but by
 ``--validate``, so that both sides learn from the same ones.
@@ -10,8 +12,11 @@ The task's own defaults are used, but for what ``SETTINGS`` says; nothing is hel
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "fashion_mnist": {},
     "grufba3d": {},
 }
+RESULTS = Path(__file__).parent / "results"
 HELD_OUT = 0.15  # of the training rows, with --validate
 
 
@@ -45,6 +51,13 @@ def main() -> None:
     if arguments.validate:
         parts = divide(divided.samples, 0.0, HELD_OUT, seed=1)
         learn, test = (_rows(learn, part) for part in (parts.training, parts.test))
+    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
+    if arguments.torch:
+        task, _ = settings.learn(settings.read(learn))
+        known = json.loads((RESULTS / f"{name}.json").read_text())
+        result = {key: known[key] for key in ("data", "rows", "recurra", "settings", "training")}
+        keep(name, result | {"torch": _beside(task, known["training"], learn, test, arguments.seed)})
+        return
     options = recurra.TrainingOptions(threads=arguments.threads, seed=arguments.seed, steps=arguments.steps)
     begin = time.perf_counter()
     bundle = recurra.train(settings, learn, options=options, progress=progress_on())
@@ -53,14 +66,13 @@ def main() -> None:
     ours = {**scores.model, "seconds_to_train": seconds}
     result = {"data": arguments.data, "rows": scores.samples, "recurra": ours}
     result |= {"settings": chosen, "training": bundle.provenance["training"]}
-    name = f"{arguments.data}-validation" if arguments.validate else arguments.data
     keep(name, result)  # also if the other side is not waited for
     if not arguments.alone:
-        keep(name, result | {"torch": _beside(bundle, learn, test, arguments.seed)})
+        training = bundle.provenance["training"]
+        keep(name, result | {"torch": _beside(bundle.task, training, learn, test, arguments.seed)})
 
 
-def _beside(bundle: recurra.Bundle, learn: Any, test: Any, seed: int) -> dict[str, float]:
-    task, training = bundle.task, bundle.provenance["training"]
+def _beside(task: Any, training: Mapping[str, Any], learn: Any, test: Any, seed: int) -> dict[str, float]:
     train, scored = (task.encode(task.read(part, answered=True)) for part in (learn, test))
     said, seconds = train_and_predict(task, train, scored, training["steps"], training["batch_size"], seed)
     actual = scored.target.numpy()
@@ -91,6 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--validate", action="store_true")
     parser.add_argument("--members", type=int, default=1)
     parser.add_argument("--alone", action="store_true", help="without torch's side")
+    parser.add_argument("--torch", action="store_true", help="torch's side, beside a result that is there")
     parser.add_argument("--steps", type=int, help="of the optimiser; default: what the task chooses")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
