@@ -95,7 +95,9 @@ def test_a_kill_leaves_no_bundle_or_a_whole_one(bundles, tmp_path, exists):
             folder.mkdir()
             (folder / "notes.txt").write_text(NOTES)
 
-    kill_everywhere(bundles[0], tmp_path / "model", prepare, {None, bundles[0].fingerprint})
+    operations = kill_everywhere(bundles[0], tmp_path / "model", prepare, {None, bundles[0].fingerprint})
+    assert operations > 5
+    assert (tmp_path / "model" / "notes.txt").exists() == exists
 
 
 def test_where_folders_cannot_change_places_files_are_replaced_one_by_one(bundles, tmp_path, monkeypatch):

@@ -67,6 +67,7 @@ def test_one_of_several_series_is_chosen(page, sales):
     before = page.inner_text("#numbers")
     page.select_option("#series", "south")
     page.wait_for_function("before => document.querySelector('#numbers').innerText !== before", arg=before)
+    assert len(page.inner_text("#numbers").split("\n")) == len(before.split("\n"))
 
 
 def test_a_dropped_file(page, sales, tmp_path):
@@ -81,6 +82,7 @@ def test_a_dropped_file(page, sales, tmp_path):
         csv(sales, ["north"]),
     )
     page.wait_for_selector("#chart svg")
+    assert page.input_value("#table") == csv(sales, ["north"])
 
 
 @pytest.mark.parametrize("model", ["sales", "steps"])
@@ -88,6 +90,7 @@ def test_made_up_numbers_are_forecast(page, model):
     page.click(f"text={model}")
     page.click("#made-up")
     page.wait_for_selector("#chart svg .ahead")
+    assert page.is_hidden("#notice")
 
 
 def test_what_is_wrong_is_said_and_goes_again(page):
@@ -132,6 +135,7 @@ def test_a_signal(page, server):
     page.fill("#text", "0.1, 0.9\n1, 0")
     shown = f"{server.ask('moves', [[0.1, 0.9], [1, 0]])['value']:.6g}"
     page.wait_for_function("shown => document.querySelector('#bars').innerText.trim() === shown", arg=shown)
+    assert page.is_hidden("#notice")
 
 
 def test_a_text_is_written_while_one_watches(page):
@@ -147,7 +151,9 @@ def test_a_text_is_written_while_one_watches(page):
 def test_the_api_is_shown(page):
     page.click("text=API")
     page.click("code:has-text('mail/explain')")
-    page.wait_for_selector("text=Positive ones speak for the answer")
+    told = page.locator("text=Positive ones speak for the answer")
+    told.wait_for()
+    assert told.is_visible()
 
 
 def test_a_token_is_asked_for(browser, folders, tmp_path):
@@ -159,4 +165,5 @@ def test_a_token_is_asked_for(browser, folders, tmp_path):
         page.click("text=Use it")
         page.fill("#text", "win")
         page.wait_for_selector(".bar")
+        assert page.locator(".bar").count() == 2
         page.close()

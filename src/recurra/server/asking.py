@@ -44,7 +44,7 @@ def read_single(kind: str, model: Model, body: bytes) -> tuple[Explains, Any]:
     task = model.require(model.explains, "weigh words")
     content = read_object(kind, body)
     if set(content) != {"input"}:
-        raise DataError("body", 'an object with one field must come, {"input": …}.')
+        raise DataError("body", f'an object with one field must come, {{"input": …}}, {_shape(content)} did.')
     return task, content["input"]
 
 
@@ -54,14 +54,17 @@ def read_object(kind: str, body: bytes) -> dict[str, Any]:
         raise RefusalError(415, "content-type", f"{wire.JSON} must come. Say that the body is JSON.")
     content = wire.read_json(body)
     if not isinstance(content, dict):
-        raise DataError("body", "an object must come, something else did.")
+        raise DataError("body", f"an object must come, {_shape(content)} did.")
     return content
 
 
 def _read_json(model: Model, body: bytes, settings: Serving) -> Asked:
     task, content = model.require(model.predicts, "predict"), wire.read_json(body)
     if not isinstance(content, dict) or set(content) not in ({"input"}, {"inputs"}):
-        raise DataError("body", 'an object with one field must come, {"input": …} or {"inputs": […, …]}.')
+        raise DataError(
+            "body",
+            f'an object with one field must come, {{"input": …}} or {{"inputs": […, …]}}, {_shape(content)} did.',
+        )
     about = {"model": model.name, "version": model.version}
     if "input" in content:
         checked = task.check(content["input"], settings.length)
@@ -100,3 +103,10 @@ def _read_array(model: Model, body: bytes, query: Mapping[str, str], settings: S
 def _require_few(sequences: int, settings: Serving) -> None:
     if sequences > settings.sequences:
         raise DataError("body", f"a request may have {settings.sequences} sequences at most, {sequences:,} came.")
+
+
+def _shape(content: Any) -> str:
+    """What came, for people."""
+    if not isinstance(content, dict):
+        return "a list" if isinstance(content, list) else f"{content!r:.40}"
+    return f"one with {', '.join(map(repr, content)):.80}" if content else "an empty one"

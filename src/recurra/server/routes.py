@@ -86,6 +86,13 @@ def make_routes(service: Service, predict: Endpoint) -> APIRouter:
             await socket.accept()
             await converse(service, model, socket)
 
+    _add_states(router, service)
+    return router
+
+
+def _add_states(router: APIRouter, service: Service) -> None:
+    """Add what tells of the service itself."""
+
     @router.get("/v1/models")
     async def models() -> Any:
         """The models in service, and those that could not be loaded."""
@@ -108,8 +115,6 @@ def make_routes(service: Service, predict: Endpoint) -> APIRouter:
     async def metrics() -> Response:
         """Figures for Prometheus."""
         return Response(service.metrics.render(), media_type=CONTENT_TYPE)
-
-    return router
 
 
 async def _answer(service: Service, answer: asyncio.Future[T]) -> T:

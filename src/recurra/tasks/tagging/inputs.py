@@ -96,7 +96,7 @@ def word_key(form: str, lowercase: bool) -> str:
     return "".join("0" if one.isdigit() else one for one in form) if any(map(str.isdigit, form)) else form
 
 
-def count_words(sentences: Sequence[Sequence[str]], lowercase: bool) -> list[str]:
+def word_keys(sentences: Sequence[Sequence[str]], lowercase: bool) -> list[str]:
     """The keys of all tokens."""
     return [word_key(form, lowercase) for tokens in sentences for form in tokens]
 

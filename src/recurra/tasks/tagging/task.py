@@ -30,7 +30,7 @@ from recurra.tasks.tagging.chain import Ints
 from recurra.tasks.tagging.decoding import best_tags, decode
 from recurra.tasks.tagging.examples import Batch, Examples
 from recurra.tasks.tagging.fitted import FittedTagging
-from recurra.tasks.tagging.inputs import count_words
+from recurra.tasks.tagging.inputs import word_keys
 from recurra.tasks.tagging.models import LanguageEmbedding, Tagger, TransferredTagger
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.schemes import legal_transitions
@@ -270,7 +270,7 @@ def _learn_words(settings: Tagging, training: Sentences, start: Pretrained | Non
         assert isinstance(start.vocabulary, Words)
         return start.vocabulary
     tokens = Tokens(unit="word", vocabulary_size=settings.vocabulary_size, min_count=settings.min_count)
-    return Words.of(count_words(training.tokens, settings.lowercase), tokens)
+    return Words.of(word_keys(training.tokens, settings.lowercase), tokens)
 
 
 def _read_vectors(settings: Tagging, vocabulary: Words) -> tuple[int, Vectors]:
