@@ -7,10 +7,13 @@ import json
 import os
 import platform
 import sys
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import torch
 
 import recurra
@@ -32,6 +35,18 @@ def data_text(name: str) -> str:
     path = data_file(name)
     content = path.read_bytes()
     return (gzip.decompress(content) if path.suffix == ".gz" else content).decode()
+
+
+def film_sentences() -> pl.DataFrame:
+    """10,662 sentences of film reviews (Pang & Lee 2005) with ``text`` and ``label``, mixed by a fixed seed."""
+    rows: list[tuple[str, str]] = []
+    with zipfile.ZipFile(data_file("sentence_polarity/sentence_polarity.zip")) as archive:
+        for name in sorted(archive.namelist()):
+            if "rt-polarity." in name:
+                lines = archive.read(name).decode("latin-1").splitlines()
+                rows += [(line.strip(), name.rsplit(".", 1)[1]) for line in lines if line.strip()]
+    frame = pl.DataFrame(rows, ["text", "label"], orient="row")
+    return frame[np.random.default_rng(0).permutation(len(frame))]
 
 
 def processor() -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
-from record import data_file
+from record import data_file, film_sentences
 
 Parts = tuple[Any, Any]
 """To learn from, and for the test."""
@@ -17,20 +16,15 @@ Parts = tuple[Any, Any]
 
 def sentence_polarity() -> Parts:
     """10,662 sentences of film reviews (Pang & Lee 2005); 10 % test by a fixed seed."""
-    rows: list[tuple[str, str]] = []
-    with zipfile.ZipFile(data_file("sentence_polarity/sentence_polarity.zip")) as archive:
-        for name in sorted(archive.namelist()):
-            if "rt-polarity." in name:
-                lines = archive.read(name).decode("latin-1").splitlines()
-                rows += [(line.strip(), name.rsplit(".", 1)[1]) for line in lines if line.strip()]
-    return _cut(pl.DataFrame(rows, ["text", "label"], orient="row"), 0.1)
+    return _cut(film_sentences(), 0.1)
 
 
 def sms_spam() -> Parts:
     """5,574 text messages; 20 % test by a fixed seed."""
     lines = data_file("sms_spam/SMSSpamCollection").read_text(encoding="utf-8").split("\n")
     rows = [tuple(reversed(line.split("\t", 1))) for line in lines if line.strip()]
-    return _cut(pl.DataFrame(rows, ["text", "label"], orient="row"), 0.2)
+    frame = pl.DataFrame(rows, ["text", "label"], orient="row")
+    return _cut(frame[np.random.default_rng(0).permutation(len(frame))], 0.2)
 
 
 def japanese_vowels() -> Parts:
@@ -77,10 +71,9 @@ DATASETS: dict[str, Callable[[], Parts]] = {
 }
 
 
-def _cut(frame: pl.DataFrame, share: float) -> Parts:
-    order = np.random.default_rng(0).permutation(frame.height)
-    count = int(frame.height * share)
-    return frame[order[count:]], frame[order[:count]]
+def _cut(mixed: pl.DataFrame, share: float) -> Parts:
+    count = int(mixed.height * share)
+    return mixed[count:], mixed[:count]
 
 
 def _take(x: Any, y: Any, lengths: Any, chosen: Any) -> dict[str, Any]:

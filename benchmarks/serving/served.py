@@ -55,16 +55,17 @@ def scratch() -> Path:
 _kept: list[tempfile.TemporaryDirectory[str]] = []
 
 
-def windows(count: int, binary: bool) -> list[bytes]:
+PREDICT = "/v1/models/sales/predict"
+
+
+def windows(count: int, binary: bool, path: str = PREDICT) -> list[bytes]:
     """Requests for forecasts, each of another window."""
     random = np.random.default_rng(1)
     values = (50 + random.normal(0, 5, (count, CONTEXT))).round(2)
     if not binary:
-        return [
-            request("/v1/models/sales/predict", json.dumps({"input": {"day": "2021-06-01", "sold": one}}).encode())
-            for one in values.tolist()
-        ]
-    return [request("/v1/models/sales/predict?day=2021-06-01", _npy(one), "application/x-npy") for one in values]
+        bodies = [json.dumps({"input": {"day": "2021-06-01", "sold": one}}).encode() for one in values.tolist()]
+        return [request(path, body) for body in bodies]
+    return [request(f"{path}?day=2021-06-01", _npy(one), "application/x-npy") for one in values]
 
 
 def _npy(values: np.ndarray) -> bytes:
@@ -73,20 +74,24 @@ def _npy(values: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-class Served:
-    """``recurra serve`` in a process of its own."""
+class Process:
+    """A server in a process of its own, on a free port, and the processes that it starts."""
 
-    def __init__(self, *arguments: object) -> None:
-        self.arguments = arguments
+    ready: str
+    """The page that answers with 200 once the server takes requests."""
+
+    def __init__(self) -> None:
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
             self.port = one.getsockname()[1]
         self.start()
 
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
     def start(self) -> None:
-        command = [sys.executable, "-m", "recurra", "serve", *map(str, self.arguments), "--port", str(self.port)]
         self.log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        self.process = subprocess.Popen(command, stderr=self.log)
+        self.process = subprocess.Popen(self.command(), stderr=self.log, start_new_session=True)
         end = time.monotonic() + 120
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > end:
@@ -95,7 +100,7 @@ class Served:
 
     def _is_ready(self) -> bool:
         try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5).status == 200
+            return urllib.request.urlopen(f"http://127.0.0.1:{self.port}{self.ready}", timeout=5).status == 200
         except (urllib.error.URLError, OSError):
             return False
 
@@ -110,15 +115,47 @@ class Served:
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     def seconds(self) -> float:
-        """Of the processors that the process has used."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Of the processors that the process and those it started have used."""
+        used = 0
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                continue
+            used += (int(fields[11]) + int(fields[12])) * (int(fields[3]) == self.process.pid)
+        return used / os.sysconf("SC_CLK_TCK")
 
     def kill(self) -> None:
-        """As an out-of-memory killer would."""
-        self.process.send_signal(signal.SIGKILL)
+        """As an out-of-memory killer would, with all that it started."""
+        os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
+
+
+class Served(Process):
+    """``recurra serve``."""
+
+    ready = "/readyz"
+
+    def __init__(self, *arguments: object) -> None:
+        self.arguments = arguments
+        super().__init__()
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "recurra", "serve", *map(str, self.arguments), "--port", str(self.port)]
+
+
+class LitServed(Process):
+    """LitServe with one model of ours, by the Python of an environment that has it."""
+
+    ready = "/health"
+
+    def __init__(self, python: str, model: Path) -> None:
+        self.python, self.model = python, model
+        super().__init__()
+
+    def command(self) -> list[str]:
+        return [self.python, str(Path(__file__).with_name("litserve_side.py")), str(self.model), str(self.port)]

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from record import data_file, keep
+from record import data_file, film_sentences, keep
 
 import recurra
 from recurra.training.progress import progress_on
@@ -59,15 +59,8 @@ def main() -> None:
 
 def _parts() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """To learn from, for validation, for the test."""
-    rows: list[tuple[str, str]] = []
-    with zipfile.ZipFile(data_file("sentence_polarity/sentence_polarity.zip")) as archive:
-        for name in sorted(archive.namelist()):
-            if "rt-polarity." in name:
-                lines = archive.read(name).decode("latin-1").splitlines()
-                rows += [(line.strip(), name.rsplit(".", 1)[1]) for line in lines if line.strip()]
-    frame = pl.DataFrame(rows, ["text", "label"], orient="row")
-    mixed = frame[np.random.default_rng(0).permutation(len(frame))]
-    tenth = len(frame) // 10
+    mixed = film_sentences()
+    tenth = len(mixed) // 10
     return mixed[2 * tenth :], mixed[:tenth], mixed[tenth : 2 * tenth]
 
 
