@@ -63,7 +63,18 @@ class Convolution(nn.Module):
         """Read ``values [B, T, D]``, zero on padding: ``[B, T', C]`` and the new lengths, ``ceil(T / stride)``."""
         shorter = (lengths + self.stride - 1) // self.stride
         for convolution, norm in zip((self.first, self.second), self.norms, strict=True):
-            values = torch.relu(norm(convolution(values.transpose(1, 2)).transpose(1, 2)))
+            values = torch.relu(norm(_convolve(convolution, values)))
             real = torch.arange(values.shape[1], device=values.device) < shorter[:, None]
             values = values * real[..., None]
         return values, shorter
+
+
+def _convolve(convolution: nn.Conv1d, values: Tensor) -> Tensor:
+    """``[B, T, D]`` to ``[B, T', C]``, as an image of height 1: that kernel reads and writes features side by side.
+
+    ``Conv1d`` wants time there, and copying to and fro takes as long as the convolution itself.
+    """
+    image = values.transpose(1, 2).unsqueeze(2)  # [B, D, 1, T]
+    kernel = convolution.weight.unsqueeze(2)  # [C, D, 1, W]
+    stride, padding = (1, *convolution.stride), (0, *convolution.padding)
+    return torch.conv2d(image, kernel, convolution.bias, stride, padding).squeeze(2).transpose(1, 2)
