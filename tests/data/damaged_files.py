@@ -115,6 +115,11 @@ def damaged_files() -> list[Damage]:
         Damage("text after a quote", _cell(17, 3, '"sun"ny'), ("line 17, column 4", "closing quote")),
         Damage("quote inside a field", _cell(17, 3, 'sun 3" x 4"'), ("line 17, column 4", "must start its field")),
         Damage("Latin-1", good.replace(b"fog", b"n\xe4he", 1), ("line 4, column 4, byte", "WINDOWS-1252", "iconv")),
+        Damage(
+            "UTF-8 and Latin-1",
+            good.replace(b"fog", "nähe".encode(), 1).replace(b"fog", b"n\xe4he", 1),
+            ("1 are in UTF-8 and 1 probably in WINDOWS-1252", "join"),
+        ),
         Damage("UTF-16", good.decode().encode("utf-16"), ("line 1", "UTF-16", "iconv")),
         Damage("UTF-16 without a mark", good.decode().encode("utf-16-le"), ("line 1", "UTF-16LE", "iconv")),
         Damage(

@@ -57,9 +57,29 @@ def _check_utf8(data: bytes, source: str) -> None:
             raise DataError(
                 where, "text must be UTF-8, the file ends within a character. It is cut off: get it anew."
             ) from None
-        encoding = likely_encoding(data)
-        came = f"the byte 0x{data[error.start]:02x} came; the file is probably {encoding}"
-        raise DataError(where, f"text must be UTF-8, {came}. {how_to_convert(encoding, source)}") from None
+        came = f"the byte 0x{data[error.start]:02x} came"
+        raise DataError(where, f"text must be UTF-8, {came}; {_what_it_is(data, source)}") from None
+
+
+def _what_it_is(data: bytes, source: str) -> str:
+    """Which encoding a text that is not UTF-8 has, and what to do about it."""
+    encoding = likely_encoding(data)
+    others = [line for line in data.split(b"\n") if not line.isascii()]
+    wrong = sum(not _is_utf8(line) for line in others)
+    if wrong == len(others):
+        return f"the file is probably {encoding}. {how_to_convert(encoding, source)}"
+    return (
+        f"of its lines beyond ASCII, {len(others) - wrong:,} are in UTF-8 and {wrong:,} probably in {encoding}. "
+        "Two files were joined: convert the one, then join them again."
+    )
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _rough_delimiter(data: bytes, default: str) -> str:
