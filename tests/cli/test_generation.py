@@ -99,8 +99,9 @@ def test_info_tells_of_the_model(bundle, files):
     ],
 )
 def test_bad_wishes_are_a_sentence(bundle, arguments, message):
-    done = recurra("generate", bundle, "--length", 3, *arguments)
+    done = recurra("generate", bundle, "--prompt", "A", "--length", 3, *arguments)
     assert done.returncode == 2
+    assert done.stdout == ""
     assert message in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -160,9 +160,9 @@ def generate(
     from recurra.bundle import load
 
     bundle = load(folder)
-    typer.echo(prompt, nl=False)
-    written = bundle.generate(prompt, state=state, show=_show, **sampling)
-    typer.echo()
+    first = iter([prompt])  # shown with the first piece: what is refused shows nothing
+    written = bundle.generate(prompt, state=state, show=lambda text: _show(next(first, "") + text), **sampling)
+    typer.echo(next(first, ""))
     for notice in written.notices:
         typer.echo(f"notice: {notice}", err=True)
     if save_state is not None:
