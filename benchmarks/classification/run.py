@@ -34,7 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sentence_polarity": {"text": "text", "label": "label"},
     "sms_spam": {"text": "text", "label": "label"},
     "japanese_vowels": {},
-    "fashion_mnist": {},
+    "fashion_mnist": {"embedding_size": 64},
     "grufba3d": {},
 }
 RESULTS = Path(__file__).parent / "results"
