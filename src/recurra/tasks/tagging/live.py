@@ -44,6 +44,7 @@ class LiveTagger:
         self._task = task
         self._members = [_Member(member) for member in members]
         self._chain = None
+        self._reach: Floats = np.zeros((2, 0))
         if task.legal is not None:
             self._chain = Chain(*(part.numpy().astype(np.float64) for part in transitions(members, task.legal)))
             self._reach = begin(self._chain)  # [2, K]
@@ -80,39 +81,44 @@ class LiveTagger:
         return {}
 
     def _tag(self, token: Token) -> dict[str, Any]:
-        if token.mark and (self._asked != _digest(token.text)).any():
-            raise DataError(
-                WHERE,
-                f"a marked word must be known before its sentence, since all words read it; {token.text!r:.40} was "
-                f'not. Begin the sentence with {{"marked": …}}, and mark that word once.',
-            )
+        if token.mark:
+            self._require_asked(token.text)
         word = self._look_up(token.text)
-        scores: Floats = np.mean([member.read(word, token.mark) for member in self._members], axis=0)  # [K]
-        finite = bool(np.isfinite(scores).all())
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused
+            scores: Floats = np.mean([member.read(word, token.mark) for member in self._members], axis=0)  # [K]
+            best, shares, reach = self._choose(scores)
+        finite = bool(np.isfinite(shares).all())
         for member in self._members:
             member.keep() if finite else member.undo()
         if not finite:
             raise DataError(WHERE, "what the model says after it must be finite, it is not. Begin a new session.")
+        self._reach[:] = reach
         if token.mark:
             self._asked[:] = _NOTHING
-        return self._say(scores)
-
-    def _look_up(self, text: str) -> _Word:
-        characters = self._task.characters.encode(shortened(text))
-        return _Word(self._task.words.number(self._task.key(text)), torch.from_numpy(characters)[None])
-
-    def _say(self, scores: Floats) -> dict[str, Any]:
-        """The best tag under logarithms of probabilities [K], and what is likely."""
-        if self._chain is None:
-            best, shares = int(scores.argmax()), np.exp(scores - np.logaddexp.reduce(scores))
-        else:
-            best, shares, self._reach[:] = go_on(scores, self._reach, self._chain)
         names, probabilities = self._task.classes.names, shares.tolist()
         return {
             "tag": names[best],
             "probability": probabilities[best],
             "probabilities": dict(zip(names, probabilities, strict=True)),
         }
+
+    def _require_asked(self, text: str) -> None:
+        if (self._asked != _digest(text)).any():
+            raise DataError(
+                WHERE,
+                f"all words of a sentence read the marked one, which must be told before them; {text!r:.40} was not. "
+                f'Begin the sentence with {{"marked": …}}, and mark that word once.',
+            )
+
+    def _look_up(self, text: str) -> _Word:
+        characters = self._task.characters.encode(shortened(text))
+        return _Word(self._task.words.number(self._task.key(text)), torch.from_numpy(characters)[None])
+
+    def _choose(self, scores: Floats) -> tuple[int, Floats, Floats]:
+        """The best tag under logarithms of probabilities [K], the probabilities [K] of all, and what is carried."""
+        if self._chain is None:
+            return int(scores.argmax()), np.exp(scores - np.logaddexp.reduce(scores)), self._reach
+        return go_on(scores, self._reach, self._chain)
 
 
 class _Word(NamedTuple):
@@ -152,9 +158,8 @@ class _Member:
         if self._marks is not None:
             known = np.concatenate([known, self._asked, self._marks[int(mark)]])
         self._own.input[:] = known
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is refused
-            raw = (self._weight.dot(self._own.step()) + self._bias).astype(np.float64)
-            scores: Floats = raw - np.logaddexp.reduce(raw)
+        raw = (self._weight.dot(self._own.step()) + self._bias).astype(np.float64)
+        scores: Floats = raw - np.logaddexp.reduce(raw)
         return scores
 
     def keep(self) -> None:

@@ -35,7 +35,7 @@ def read_observation(observation: Any, marks: bool) -> Token | Beginning:
     if observation is None:
         return Beginning(None)
     if not marks:
-        return Token(_text(observation, "Give one token, or None to begin a sentence."), False)
+        return Token(_text(observation, "Give one token, or None (null) to begin a sentence."), False)
     if isinstance(observation, dict) and set(observation) == {_MARKED}:
         return Beginning(_text(observation[_MARKED], "Give the word that will be marked."))
     if not isinstance(observation, (list, tuple)) or len(observation) != 2:
