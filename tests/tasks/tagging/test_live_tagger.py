@@ -142,6 +142,19 @@ def test_a_marked_word_that_is_known_before_its_sentence_is_read_by_all_words(pl
         close([one["probability"] for one in said], whole["probability"].to_list())
 
 
+def test_with_a_mark_tags_of_spans_are_those_of_the_sentence_so_far_once_it_has_come():
+    rows = [{"tokens": list("abcde"), "tags": tags, "mark": [True] + 4 * [False]} for tags in SPANS["BIO"]]
+    bundle, tokens = untrained(rows, marker_column="mark"), drawn(8)
+    session = recurra.Session(bundle)
+    session.feed({"marked": tokens[2]})
+    said = [session.feed([token, t == 2]) for t, token in enumerate(tokens)]
+    for length in range(3, 9):
+        so_far = {"tokens": tokens[:length], "mark": [t == 2 for t in range(length)]}
+        expected = bundle.predict([so_far]).row(-1, named=True)
+        assert said[length - 1]["tag"] == expected["tag"]
+        close([said[length - 1]["probability"]], [expected["probability"]])
+
+
 def test_a_sentence_may_have_no_marked_word():
     bundle, tokens = marked(), drawn(8)
     session = recurra.Session(bundle)
@@ -154,20 +167,21 @@ def test_a_sentence_may_have_no_marked_word():
 WRONG = {
     "empty": ("", "must not be empty"),
     "blank": (" \t", "must not be empty"),
-    "a number": (7, "must be a text, a number came"),
-    "several": (["Ann", "saw"], "must be a text, a list came"),
-    "an object": ({"token": "Ann"}, "must be a text, an object came"),
+    "a number": (7, "must be a text, 7 came"),
+    "bytes": (b"Ann", "must be a text, b'Ann' came"),
+    "several": (["Ann", "saw"], r"must be a text, \['Ann', 'saw'\] came"),
+    "an object": ({"marked": "Ann"}, "must be a text, {'marked': 'Ann'} came"),
 }
 WRONG_WITH_MARKS = {
-    "without its mark": ("Ann", "a token and its mark must come, a text did"),
-    "three": (["Ann", True, True], "a list of 3 did"),
-    "a mark as a number": (["Ann", 1], "true or false, a number came"),
-    "a mark as a text": (["Ann", "true"], "true or false, a text came"),
+    "without its mark": ("Ann", "a token and its mark must come, 'Ann' came"),
+    "three": (["Ann", True, True], r"mark must come, \['Ann', True, True\] came"),
+    "a mark as a number": (["Ann", 1], "true or false, 1 came"),
+    "a mark as a text": (["Ann", "true"], "true or false, 'true' came"),
     "empty": (["", False], "must not be empty"),
-    "no text": ([None, False], "must be a text, null came"),
+    "no text": ([None, False], "must be a text, None came"),
     "another word marked": (["Rome", True], "'Rome' was not"),
-    "an odd object": ({"mark": "Ann"}, "an object did"),
-    "a question that is no text": ({"marked": ["Ann"]}, "must be a text, a list came"),
+    "an odd object": ({"mark": "Ann"}, "mark must come, {'mark': 'Ann'} came"),
+    "a question that is no text": ({"marked": ["Ann"]}, "must be a text"),
     "an empty question": ({"marked": ""}, "must not be empty"),
 }
 

@@ -35,7 +35,7 @@ class LiveTagger:
     ones together, of which words to come may make others.
 
     Where the model reads marks, a token is a pair with its mark, and ``{"marked": word}`` begins a sentence: all its
-    words read the marked one, so that it must be known before them.
+    words read the marked one, so that it must be told before them, and is read as if it had come.
     """
 
     def __init__(self, task: TaggingTask, model: nn.ModuleList) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from recurra.data.json_values import kind_of
 from recurra.errors import DataError
 
 WHERE = "observation"
@@ -39,17 +38,17 @@ def read_observation(observation: Any, marks: bool) -> Token | Beginning:
     if isinstance(observation, dict) and set(observation) == {_MARKED}:
         return Beginning(_text(observation[_MARKED], "Give the word that will be marked."))
     if not isinstance(observation, (list, tuple)) or len(observation) != 2:
-        came = kind_of(observation) if not isinstance(observation, (list, tuple)) else f"a list of {len(observation)}"
-        raise DataError(WHERE, f"a token and its mark must come, {came} did. Give a pair, such as ['word', false].")
+        pair = "Give a pair, such as ['word', false]."
+        raise DataError(WHERE, f"a token and its mark must come, {observation!r:.40} came. {pair}")
     token, mark = observation
     if type(mark) is not bool:
-        raise DataError(WHERE, f"a mark must be true or false, {kind_of(mark)} came. Correct it.")
+        raise DataError(WHERE, f"a mark must be true or false, {mark!r:.40} came. Correct it.")
     return Token(_text(token, "Give one token with its mark."), mark)
 
 
 def _text(value: Any, remedy: str) -> str:
     if not isinstance(value, str):
-        raise DataError(WHERE, f"a token must be a text, {kind_of(value)} came. {remedy}")
+        raise DataError(WHERE, f"a token must be a text, {value!r:.40} came. {remedy}")
     if not value.strip():
         raise DataError(WHERE, "a token must not be empty. Leave it out.")
     return value
