@@ -49,7 +49,9 @@ def test_the_page_on_weights_runs():
 
 
 def test_the_page_on_tagging_runs():
-    assert run("how-to/tag.md")["tags"].columns == ["sentence", "token", "tag", "probability"]
+    names = run("how-to/tag.md")
+    assert names["tags"].columns == ["sentence", "token", "tag", "probability"]
+    assert set(names["said"]) <= {"B-PER", "B-LOC", "O"}
 
 
 def test_the_page_on_classification_runs():

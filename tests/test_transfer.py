@@ -360,3 +360,17 @@ def test_a_tagger_is_exported_like_any_other(language_model, tmp_path):
     said, again = (one.predict(sentences()[:5]) for one in (bundle, runtime.load(exported.graph)))
     assert again.drop("probability").equals(said.drop("probability"))
     np.testing.assert_allclose(again["probability"], said["probability"], atol=1e-5)
+
+
+def test_a_tagger_is_fed_token_by_token(language_model):
+    forwards = recurra.Encoder(hidden_size=7)
+    bundle = recurra.train(tagging(language_model, encoder=forwards), sentences(), options=FEW)
+    session, tokens = recurra.Session(bundle), sentences()[0]["tokens"]
+    said = [session.feed(token) for token in tokens]
+    expected = bundle.predict([tokens])
+    assert [one["tag"] for one in said] == expected["tag"].to_list()
+    np.testing.assert_allclose([one["probability"] for one in said], expected["probability"], rtol=1e-5)
+    marked = [{**row, "preds": [False] * 5} for row in sentences()]
+    bundle = recurra.train(tagging(language_model, encoder=forwards, marker_column="preds"), marked, options=FEW)
+    with pytest.raises(SettingsError, match=r"may be yet to come\. Train one with words of its own, not --from\."):
+        recurra.Session(bundle)

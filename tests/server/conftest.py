@@ -84,6 +84,12 @@ def tagger(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def streaming_tagger(tmp_path_factory) -> Path:
+    """Of spans, but without a CRF."""
+    return _train(_tagging(head="linear"), _sentences(), tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def marked_tagger(tmp_path_factory) -> Path:
     """Told apart by a mark only."""
     rows = [{**row, "mark": [word == "Ann" for word in row["tokens"]]} for row in _sentences()]
@@ -100,7 +106,9 @@ def _sentences() -> list[dict[str, list[str]]]:
 
 
 @pytest.fixture(scope="session")
-def folders(forecaster, plain_forecaster, classifier, signals, writer, tagger, marked_tagger) -> dict[str, Path]:
+def folders(
+    forecaster, plain_forecaster, classifier, signals, writer, tagger, streaming_tagger, marked_tagger
+) -> dict[str, Path]:
     return {
         "sales": forecaster,
         "steps": plain_forecaster,
@@ -108,6 +116,7 @@ def folders(forecaster, plain_forecaster, classifier, signals, writer, tagger, m
         "moves": signals,
         "prose": writer,
         "names": tagger,
+        "spans": streaming_tagger,
         "roles": marked_tagger,
     }
 

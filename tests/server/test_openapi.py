@@ -22,11 +22,12 @@ def test_every_model_has_its_paths(server):
         "/v1/models/moves/predict",
         "/v1/models/prose/generate",
         "/v1/models/names/predict",
+        "/v1/models/spans/predict",
         "/v1/models/roles/predict",
     }
 
 
-@pytest.mark.parametrize("model", ["sales", "steps", "mail", "moves", "names", "roles"])
+@pytest.mark.parametrize("model", ["sales", "steps", "mail", "moves", "names", "spans", "roles"])
 def test_the_examples_are_answered(server, model):
     document = server.client.get("/openapi.json").json()
     content = document["paths"][f"/v1/models/{model}/predict"]["post"]["requestBody"]["content"]
@@ -42,6 +43,7 @@ def test_what_a_model_is(server):
     assert models["prose"]["can"] == ["generate", "stream"]
     assert models["moves"]["can"] == ["predict"]
     assert models["names"]["can"] == ["predict"]
+    assert models["spans"]["can"] == models["roles"]["can"] == ["predict", "stream"]
     assert models["prose"]["task"] == "generation"
     assert models["sales"]["request"]["properties"]["holiday"]["x-role"] == "future"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import contextmanager
 
 import pytest
@@ -12,7 +13,12 @@ from websockets.sync.client import connect
 import recurra
 from server.running import serving
 
-WORDS = ["win", "money", "now", "see", "you", "soon", "win", "win"]
+FED = {
+    "mail": ["win", "money", "now", "see", "you", "soon", "win", "win"],
+    "spans": ["Ann", "sees", None, "New", "York", "sees", None, "Rome"],
+    "roles": [{"marked": "Ann"}, ["New", False], ["Ann", True], ["sees", False], None, *[["Rome", False]] * 3],
+}
+"""Eight observations for each model."""
 
 
 class Talk:
@@ -37,50 +43,63 @@ def talking(port: int, model: str = "mail", **start: str):
         yield talk
 
 
+@pytest.fixture(scope="module", params=FED)
+def model(request) -> str:
+    """Each model in turn."""
+    return request.param
+
+
+@pytest.fixture
+def fed(model) -> list[object]:
+    """What the model is fed."""
+    return FED[model]
+
+
 @pytest.fixture(scope="module")
-def expected(classifier) -> list[dict]:
-    """What a session that nobody disturbs says to the words."""
-    session = recurra.Session(recurra.load(classifier))
-    return [session.feed(word) for word in WORDS]
+def expected(folders, model) -> list[dict]:
+    """What a session that nobody disturbs says to that."""
+    session = recurra.Session(recurra.load(folders[model]))
+    return [session.feed(one) for one in FED[model]]
 
 
 def same(said: list[dict], expected: list[dict]) -> bool:
-    return [one["label"] for one in said] == [one["label"] for one in expected] and all(
-        one["probability"] == pytest.approx(other["probability"], abs=1e-6)
+    names = [[one.get("label", one.get("tag")) for one in some] for some in (said, expected)]
+    return names[0] == names[1] and all(
+        one.get("probability") == pytest.approx(other.get("probability"), abs=1e-6)
         for one, other in zip(said, expected, strict=True)
     )
 
 
-def test_a_stream_says_what_a_session_says(server, expected):
-    with talking(server.port) as talk:
+def test_a_stream_says_what_a_session_says(server, model, fed, expected):
+    with talking(server.port, model) as talk:
         assert talk.started["sequence"] == 0
-        said = talk.feed(1, *WORDS[:3])["outputs"] + talk.feed(2, *WORDS[3:])["outputs"]
+        said = talk.feed(1, *fed[:3])["outputs"] + talk.feed(2, *fed[3:])["outputs"]
     assert same(said, expected)
 
 
-def test_a_chunk_that_comes_again_is_answered_again_but_not_applied(server, expected):
-    with talking(server.port) as talk:
-        first = talk.feed(1, "win")
-        second = talk.feed(2, "money")
-        assert talk.feed(1, "win") == {"sequence": 1, "outputs": first["outputs"], "repeated": True}
-        assert talk.feed(2, "money")["outputs"] == second["outputs"]
-        assert same(talk.feed(3, "now")["outputs"], expected[2:3])
+def test_a_chunk_that_comes_again_is_answered_again_but_not_applied(server, model, fed, expected):
+    with talking(server.port, model) as talk:
+        first = talk.feed(1, fed[0])
+        second = talk.feed(2, fed[1])
+        assert talk.feed(1, fed[0]) == {"sequence": 1, "outputs": first["outputs"], "repeated": True}
+        assert talk.feed(2, fed[1])["outputs"] == second["outputs"]
+        assert same(talk.feed(3, fed[2])["outputs"], expected[2:3])
 
 
-def test_a_gap_is_refused(server, expected):
-    with talking(server.port) as talk:
-        talk.feed(1, "win")
-        assert talk.feed(3, "now") == {
+def test_a_gap_is_refused(server, model, fed, expected):
+    with talking(server.port, model) as talk:
+        talk.feed(1, fed[0])
+        assert talk.feed(3, fed[2]) == {
             "error": "[sequence] 2 is the next chunk, 3 came. Send what is missing.",
             "expected": 2,
         }
-        assert same(talk.feed(2, "money")["outputs"], expected[1:2])
+        assert same(talk.feed(2, fed[1])["outputs"], expected[1:2])
 
 
-def test_a_chunk_is_applied_as_a_whole_or_not_at_all(server, expected):
-    with talking(server.port) as talk:
-        assert "error" in talk.feed(1, "win", "money", 3)
-        assert same(talk.feed(1, "win", "money")["outputs"], expected[:2])
+def test_a_chunk_is_applied_as_a_whole_or_not_at_all(server, model, fed, expected):
+    with talking(server.port, model) as talk:
+        assert "error" in talk.feed(1, *fed[:4], 3)
+        assert same(talk.feed(1, *fed[:4])["outputs"], expected[:4])
 
 
 def test_an_answer_that_is_long_ago_is_forgotten_but_the_chunk_is_not_applied(server):
@@ -91,17 +110,17 @@ def test_an_answer_that_is_long_ago_is_forgotten_but_the_chunk_is_not_applied(se
         assert talk.feed(14, "win")["repeated"]
 
 
-def test_another_server_goes_on_with_a_state(server, folders, expected, tmp_path):
+def test_another_server_goes_on_with_a_state(server, folders, model, fed, expected, tmp_path):
     key = tmp_path / "key"
     key.write_text("0123456789" * 4)
-    with serving({"mail": folders["mail"]}, key=key) as first, talking(first.port) as talk:
-        state = talk.feed(1, *WORDS[:4])["state"]
-    with serving({"other": folders["mail"]}, key=key) as second, talking(second.port, "other", state=state) as talk:
+    with serving({model: folders[model]}, key=key) as first, talking(first.port, model) as talk:
+        state = talk.feed(1, *fed[:4])["state"]
+    with serving({"other": folders[model]}, key=key) as second, talking(second.port, "other", state=state) as talk:
         assert talk.started["sequence"] == 1
         assert talk.started["steps"] == 4
-        assert same(talk.feed(1, *WORDS[:4])["outputs"], expected[:4])  # its answer may have been lost
-        assert same(talk.feed(2, *WORDS[4:])["outputs"], expected[4:])
-    with talking(server.port, state=state) as talk:  # of another key
+        assert same(talk.feed(1, *fed[:4])["outputs"], expected[:4])  # its answer may have been lost
+        assert same(talk.feed(2, *fed[4:])["outputs"], expected[4:])
+    with talking(server.port, model, state=state) as talk:  # of another key
         assert talk.started is None
 
 
@@ -123,21 +142,23 @@ def test_a_state_of_another_model_is_refused(server):
         assert "of this very model" in Talk(socket).ask({"start": {"state": state}})["error"]
 
 
-def test_a_stream_with_an_id_is_kept(server, expected):
-    with talking(server.port, id="till-7") as talk:
-        said = talk.feed(1, *WORDS[:2])["outputs"]
-    with talking(server.port, id="till-7") as talk:
-        assert talk.started["sequence"] == 1
-        assert talk.feed(1, *WORDS[:2])["outputs"] == said
-        assert same(talk.feed(2, *WORDS[2:])["outputs"], expected[2:])
+@pytest.mark.parametrize("store", ["memory", "sqlite:{}/streams.db"])
+def test_a_stream_with_an_id_is_kept(folders, model, fed, expected, store, tmp_path):
+    with serving({model: folders[model]}, store=store.format(tmp_path)) as server:
+        with talking(server.port, model, id="till-7") as talk:
+            said = talk.feed(1, *fed[:2])["outputs"]
+        with talking(server.port, model, id="till-7") as talk:
+            assert talk.started["sequence"] == 1
+            assert talk.feed(1, *fed[:2])["outputs"] == said
+            assert same(talk.feed(2, *fed[2:])["outputs"], expected[2:])
 
 
-def test_of_two_connections_with_one_id_only_one_goes_on(server, expected):
-    with talking(server.port, id="shared") as one, talking(server.port, id="shared") as other:
-        assert same(one.feed(1, "win")["outputs"], expected[:1])
+def test_of_two_connections_with_one_id_only_one_goes_on(server, model, fed, expected):
+    with talking(server.port, model, id="shared") as one, talking(server.port, model, id="shared") as other:
+        assert same(one.feed(1, fed[0])["outputs"], expected[:1])
         with pytest.raises(ConnectionClosed, match="4409"):
-            other.feed(1, "win")
-        assert same(one.feed(2, "money")["outputs"], expected[1:2])
+            other.feed(1, fed[0])
+        assert same(one.feed(2, fed[1])["outputs"], expected[1:2])
 
 
 @pytest.mark.parametrize(
@@ -177,6 +198,25 @@ def test_a_message_that_is_too_large_ends_the_connection_only(folders):
         assert server.ask("mail", "win")["label"]
 
 
-def test_a_model_that_cannot_be_streamed_says_why(server):
-    with connect(f"ws://127.0.0.1:{server.port}/v1/models/moves/stream") as socket:
-        assert "convolution" in Talk(socket).ask({"start": {}})["error"]
+@pytest.mark.parametrize(("other", "why"), [("moves", "convolution"), ("names", "CRF.*--head linear")])
+def test_a_model_that_cannot_be_streamed_says_why(server, other, why):
+    with connect(f"ws://127.0.0.1:{server.port}/v1/models/{other}/stream") as socket:
+        assert re.search(why, Talk(socket).ask({"start": {}})["error"])
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "why"),
+    [
+        ("spans", "", "must not be empty"),
+        ("spans", 3, "must be a text, 3 came"),
+        ("spans", ["Ann", "sees"], "must be a text, ['Ann', 'sees'] came"),
+        ("roles", "Ann", "a token and its mark must come, 'Ann' came"),
+        ("roles", ["Ann", True], "'Ann' was not"),
+    ],
+)
+def test_what_is_no_token_is_refused(server, name, wrong, why):
+    with talking(server.port, name) as talk:
+        answer = talk.feed(1, wrong)
+        assert why in answer["error"]
+        assert answer["expected"] == 1
+        assert talk.feed(1, FED[name][0])["sequence"] == 1

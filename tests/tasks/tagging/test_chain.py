@@ -9,7 +9,7 @@ import torch
 
 from recurra.data.sequence_set import SequenceSet
 from recurra.nn.crf import CRF, Transitions, log_partition
-from recurra.tasks.tagging.chain import Chain, marginals, viterbi
+from recurra.tasks.tagging.chain import Chain, begin, go_on, marginals, viterbi
 from recurra.tasks.tagging.decoding import best_tags, decode
 from recurra.tasks.tagging.inputs import Cut, Inputs
 from recurra.tasks.tagging.schemes import legal_transitions
@@ -47,6 +47,33 @@ def test_marginals_are_the_derivative_of_log_z_by_the_scores():
     z = log_partition(leaf, torch.from_numpy(LENGTHS), Transitions(*map(torch.from_numpy, chain)))
     (expected,) = torch.autograd.grad(z.sum(), leaf)
     assert_close(torch.from_numpy(marginals(scores, LENGTHS, chain)), expected)
+
+
+def test_step_by_step_the_last_tag_is_that_of_all_paths_so_far():
+    scores, chain = drawn()
+    chain = chain._replace(end=np.zeros(K))
+    reach = begin(chain)
+    for t in range(T):
+        best, shares, reach = go_on(scores[0, t], reach, chain)
+        paths = list(product(range(K), repeat=t + 1))
+        of_paths = np.array([score_of(scores[0], path, chain) for path in paths])
+        assert best == paths[of_paths.argmax()][-1]
+        weights = np.exp(of_paths)
+        expected = [weights[[path[-1] == k for path in paths]].sum() / weights.sum() for k in range(K)]
+        assert_close(torch.from_numpy(shares), torch.tensor(expected, dtype=torch.float64))
+
+
+def test_step_by_step_nothing_grows_with_the_sentence():
+    scores, chain = np.random.default_rng(0).normal(5, 50, size=(3000, K)), drawn()[1]
+    chain = chain._replace(end=np.zeros(K))
+    reach, largest = begin(chain), 0.0
+    for step in scores:
+        best, shares, reach = go_on(step, reach, chain)
+        largest = max(largest, np.abs(reach).max())
+    assert largest < 1000
+    length = np.array([len(scores)])
+    assert best == viterbi(scores[None], length, chain)[0, -1]
+    np.testing.assert_allclose(shares, marginals(scores[None], length, chain)[0, -1], atol=1e-9)
 
 
 def test_padding_leaves_no_trace():

@@ -65,6 +65,30 @@ def marginals(scores: Floats, lengths: Ints, chain: Chain) -> Floats:
     return probability
 
 
+def begin(chain: Chain) -> Floats:
+    """``[2, K]`` how the first tags of a sentence are reached, for :func:`go_on`."""
+    return np.stack([chain.start, chain.start])
+
+
+def go_on(scores: Floats, reach: Floats, chain: Chain) -> tuple[int, Floats, Floats]:
+    """The last tag of a sentence so far under its ``scores [K]``, the probabilities ``[K]`` of it, and what is carried.
+
+    They are what :func:`viterbi` and :func:`marginals` say of the last step of that sentence, where every tag may end
+    one. In ``reach [2, K]`` stand the score of the best way to each tag before its own score comes in, and the
+    logarithm of the sum over all ways; both are relative, so that none of them grows with the sentence.
+
+    >>> chain = Chain(np.zeros(2), np.array([[0.0, -9.0], [0.0, 0.0]]), np.zeros(2))
+    >>> best, _, reach = go_on(np.array([1.0, 0.0]), begin(chain), chain)
+    >>> best, go_on(np.array([0.0, 2.0]), reach, chain)[0]
+    (0, 1)
+    """
+    best, ahead = reach + scores
+    shares = np.exp(ahead - ahead.max())
+    way = (best[:, None] + chain.between).max(axis=0)
+    ways = _log_product(ahead[None], np.exp(chain.between))[0]
+    return int(best.argmax()), shares / shares.sum(), np.stack([way - way.max(), ways - ways.max()])
+
+
 def _log_product(scores: Floats, factors: Floats) -> Floats:
     """``log(exp(scores) @ factors)``; what is nothing becomes the smallest number there is."""
     most = scores.max(axis=1, keepdims=True)

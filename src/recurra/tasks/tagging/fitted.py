@@ -92,9 +92,9 @@ class FittedTagging:
 
     def inputs(self, sentences: Sentences) -> Inputs:
         """The sentences as numbers."""
-        return Inputs.encode(sentences, self.words, self.characters, self._key)
+        return Inputs.encode(sentences, self.words, self.characters, self.key)
 
-    def _key(self, form: str) -> str:
+    def key(self, form: str) -> str:
         """What a word is looked up by: as the language model writes it, or with its digits as 0."""
         if self.language is None:
             return word_key(form, self.settings.lowercase)

@@ -58,7 +58,7 @@ class Inputs:
         return cls(
             words=SequenceSet(ids[forms.values], forms.lengths),
             forms=forms,
-            characters=SequenceSet.join([characters.encode(_shortened(form)) for form in different]),
+            characters=SequenceSet.join([characters.encode(shortened(form)) for form in different]),
             marks=SequenceSet.join([np.array(flags, dtype=np.int64) for flags in marks]),
         )
 
@@ -101,5 +101,6 @@ def word_keys(sentences: Sequence[Sequence[str]], lowercase: bool) -> list[str]:
     return [word_key(form, lowercase) for tokens in sentences for form in tokens]
 
 
-def _shortened(form: str) -> str:
+def shortened(form: str) -> str:
+    """What is read of the characters of a word: those of a long one from both its ends."""
     return form if len(form) <= _LONGEST else form[: _LONGEST // 2] + form[-_LONGEST // 2 :]

@@ -31,6 +31,7 @@ from recurra.tasks.tagging.decoding import best_tags, decode
 from recurra.tasks.tagging.examples import Batch, Examples
 from recurra.tasks.tagging.fitted import FittedTagging
 from recurra.tasks.tagging.inputs import word_keys
+from recurra.tasks.tagging.live import LiveTagger
 from recurra.tasks.tagging.models import LanguageEmbedding, Tagger, TransferredTagger
 from recurra.tasks.tagging.predictions import Predictions
 from recurra.tasks.tagging.schemes import legal_transitions
@@ -227,6 +228,10 @@ class TaggingTask(FittedTagging):
     def predict(self, model: nn.ModuleList, data: Any) -> pl.DataFrame:
         """Predict the tag of each token, in the order of the data; lists of tokens are taken, too."""
         return self.tabulate(data, partial(decode, scorer(list(model), self.legal)))
+
+    def go_live(self, model: nn.ModuleList) -> LiveTagger:
+        """Begin a stream of tokens."""
+        return LiveTagger(self, model)
 
     def evaluate(self, model: nn.ModuleList, data: Any) -> Scores:
         """Score the model on all of ``data``."""
