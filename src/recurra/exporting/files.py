@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +19,7 @@ from torch import nn
 from recurra.bundle import Bundle
 from recurra.errors import ExportError
 from recurra.exporting.classification import ClassificationSubject
-from recurra.exporting.forecasting import ForecastingSubject
+from recurra.exporting.forecasting import forecaster
 from recurra.exporting.generation import GenerationSubject
 from recurra.exporting.graph import Graph, quantize
 from recurra.exporting.layers import LayerSubject
@@ -31,8 +32,9 @@ from recurra.runtime.pair import FORMAT, open_session
 
 OPSET = 17
 """The oldest opset that has all that is written, so that most runtimes can read it."""
-_SUBJECTS: dict[str, Any] = {
-    "forecasting": ForecastingSubject,
+
+_SUBJECTS: dict[str, Callable[..., Any]] = {
+    "forecasting": forecaster,
     "classification": ClassificationSubject,
     "tagging": TaggingSubject,
     "generation": GenerationSubject,

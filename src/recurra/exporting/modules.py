@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor, nn
 
 from recurra.exporting.graph import Array, Graph, Value
@@ -36,4 +37,7 @@ def relu(x: Value) -> Value:
 
 def softplus(x: Value) -> Value:
     """``log(1 + exp(x))``."""
-    return x.graph.op("Softplus", x)
+    if x.dtype is np.float32:
+        return x.graph.op("Softplus", x)
+    zero = x.graph.constant(np.array(0.0, x.dtype))  # ONNX Runtime has no Softplus of float64
+    return x.graph.op("Max", x, zero) + x.graph.op("Log", 1.0 + x.graph.op("Exp", -x.graph.op("Abs", x)))
