@@ -39,7 +39,7 @@ def quantiles(graph: Graph, task: ForecastingTask, raw: Value, base: Value) -> V
 def write_parameters(
     graph: Graph, task: ForecastingTask, raws: Iterable[Value], windows: Windows, spoil: Value
 ) -> None:
-    """The output ``parameters [M, B, H, P]`` of the distributions that each member's raw numbers ``[B, H, R]`` stand for.
+    """The output ``parameters [M, B, H, P]`` of distributions, from each member's raw numbers ``[B, H, R]``.
 
     They are float64, in units of the window; those of counts in units of the data. ``spoil [B]`` is added to them.
     """

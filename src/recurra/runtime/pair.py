@@ -40,6 +40,12 @@ class Pair:
         settings: Mapping[str, Any] = self.about["settings"]
         return settings
 
+    @property
+    def sha256(self) -> str:
+        """The hash of the graph."""
+        sha256: str = self.about["onnx"]["sha256"]
+        return sha256
+
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name.
 
