@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import subprocess
 import sys
 
@@ -13,7 +11,7 @@ import pytest
 
 import recurra
 from recurra import runtime
-from recurra.errors import BundleError, DataError, RecurraError, ShapeError
+from recurra.errors import DataError, ShapeError
 
 FEW = recurra.TrainingOptions(steps=5)
 SMALL = recurra.Encoder(hidden_size=8)
@@ -190,45 +188,3 @@ def assert_no_torch(path, data):
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
-
-
-def test_a_pair_that_does_not_belong_together_is_refused(forecaster, tmp_path):
-    _, path, _ = forecaster
-    graph, about = tmp_path / "model.onnx", tmp_path / "model.json"
-    with pytest.raises(BundleError, match="beside the graph"):
-        runtime.load(graph)
-    about.write_bytes(path.with_suffix(".json").read_bytes())
-    with pytest.raises(BundleError, match="no such file"):
-        runtime.load(graph)
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    graph.write_bytes(bytes(content))
-    with pytest.raises(BundleError, match="SHA-256 differs"):
-        runtime.load(graph)
-
-
-def test_a_graph_that_is_none_is_refused_although_its_hash_is_right(forecaster, tmp_path):
-    _, path, _ = forecaster
-    (tmp_path / "model.onnx").write_bytes(b"no graph")
-    about = json.loads(path.with_suffix(".json").read_text())
-    about["onnx"]["sha256"] = hashlib.sha256(b"no graph").hexdigest()
-    (tmp_path / "model.json").write_text(json.dumps(about))
-    with pytest.raises(BundleError, match="must be a graph that ONNX Runtime can run"):
-        runtime.load(tmp_path / "model.onnx")
-
-
-@pytest.mark.parametrize(
-    "change",
-    [{"format": 2}, {"kind": "forcasting"}, {"kind": "classification"}, {"settings": []}, {"settings": {}}],
-    ids=str,
-)
-def test_a_json_file_that_says_something_else_is_refused(forecaster, change, tmp_path):
-    _, path, _ = forecaster
-    (tmp_path / "model.onnx").write_bytes(path.read_bytes())
-    about = json.loads(path.with_suffix(".json").read_text())
-    (tmp_path / "model.json").write_text(json.dumps(about | change))
-    with pytest.raises(RecurraError, match="model"):
-        runtime.load(tmp_path / "model.onnx")
-    (tmp_path / "model.json").write_text("{")
-    with pytest.raises(BundleError, match="must be JSON"):
-        runtime.load(tmp_path / "model.onnx")

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from recurra.data.series_set import SeriesSet
 from recurra.data.tables import Source
 from recurra.errors import DataError
-from recurra.runtime.pair import Array, Pair
+from recurra.runtime.pair import Array, Pair, Ports, states_of
 from recurra.runtime.paths import PathDrawer
 from recurra.tasks.forecasting.cutting import Cut, Cutter
-from recurra.tasks.forecasting.drawing import COUNTS, draw_negative_binomial
+from recurra.tasks.forecasting.drawing import COUNTS, PARAMETERS, draw_negative_binomial
 from recurra.tasks.forecasting.fitted import FittedForecasting
 from recurra.tasks.forecasting.forecasts import Prediction
 
@@ -38,6 +38,7 @@ class Forecaster:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.task = FittedForecasting.from_dict(pair.settings)
+        pair.require(_outputs(self.task), states_of(pair))
 
     def predict(self, data: Source) -> pl.DataFrame:
         """The table that :meth:`recurra.Bundle.predict` makes of the same data."""
@@ -57,8 +58,7 @@ class Forecaster:
         """Windows at once."""
         if self.task.settings.decoder != "autoregressive":
             return _CHUNK
-        members: int = self._pair.inputs["past"][0]
-        return max(1, _PATHS // (self.task.settings.samples * members))
+        return max(1, _PATHS // (self.task.settings.samples * self.task.settings.members))
 
     def _quantiles(self, cut: Cut, random: Generator) -> Floats:
         """``[B, H, Q]`` in the user's units."""
@@ -74,6 +74,14 @@ class Forecaster:
             values = np.mean([_quantiles_of_counts(one, self.task.levels, random) for one in members], axis=0)
         forecast: Floats = np.exp(values) if self.task.log else values
         return forecast
+
+
+def _outputs(task: FittedForecasting) -> Ports:
+    settings = task.settings
+    if not task.is_drawn:
+        return {"quantiles": (np.float64, ["B", settings.horizon, len(task.levels) or 1])}
+    steps = 1 if settings.decoder == "autoregressive" else settings.horizon
+    return {"parameters": (np.float64, [settings.members, "B", steps, PARAMETERS[settings.head]])}
 
 
 def _quantiles_of_counts(parameters: Floats, levels: tuple[float, ...], random: Generator) -> Floats:

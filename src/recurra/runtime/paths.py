@@ -8,7 +8,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from recurra.runtime.pair import Array, Pair
+from recurra.runtime.pair import Array, Pair, states_of
 from recurra.tasks.forecasting.drawing import DRAWS
 from recurra.tasks.forecasting.fitted import FittedForecasting
 
@@ -22,8 +22,7 @@ class PathDrawer:
 
     def __init__(self, pair: Pair, task: FittedForecasting) -> None:
         self._pair, self._task = pair, task
-        self.members: int = pair.inputs["past"][0]
-        self._states = [name for name in pair.inputs if name.startswith("state_")]
+        self._members, self._states = task.settings.members, states_of(pair)
 
     def draw(self, windows: Windows, random: Generator) -> Floats:
         """``[M, B, samples, H]`` of M members."""
@@ -34,13 +33,13 @@ class PathDrawer:
         for h in range(1, horizon):
             said = self._read_step(said, path[-1], wide, h)
             path.append(self._draw(said, wide, random))
-        return np.stack(path, axis=-1).reshape(self.members, -1, samples, horizon)
+        return np.stack(path, axis=-1).reshape(self._members, -1, samples, horizon)
 
     def _read_context(self, windows: Windows) -> dict[str, Array]:
         past, batch = windows["past"], len(windows["past"])
         shapes = {name: self._pair.inputs[name] for name in self._states}
         state = {name: np.zeros((rows, batch, width), np.float32) for name, (rows, _, width) in shapes.items()}
-        pasts = np.broadcast_to(past, (self.members, *past.shape))
+        pasts = np.broadcast_to(past, (self._members, *past.shape))
         return self._say({**windows, **state, "past": pasts}, 0)
 
     def _read_step(self, said: Mapping[str, Array], drawn: Floats, windows: Windows, h: int) -> dict[str, Array]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recurra.data.vocabulary import Vocabulary
 from recurra.decoding import Ids, Scores
-from recurra.runtime.pair import Pair
+from recurra.runtime.pair import Pair, states_of
 from recurra.settings import Sampling, from_dict
 from recurra.tasks.generation.position import START, Position
 from recurra.tasks.generation.writing import Generated, require_model, write
@@ -24,6 +24,7 @@ class Writer:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.vocabulary = Vocabulary.from_dict(pair.settings["vocabulary"])
+        pair.require({"log_probabilities": (np.float32, ["B", "T", len(self.vocabulary)])}, states_of(pair))
         self._reader = _Reader(pair)
 
     def begin(self) -> tuple[NDArray[np.float64], State]:
@@ -68,7 +69,7 @@ class _Reader:
 
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
-        self._names = [name for name in pair.inputs if name != "ids"]
+        self._names = states_of(pair)
 
     def zeros(self, batch: int) -> State:
         """The state before a text."""
