@@ -134,6 +134,14 @@ def varint(size: int) -> bytes:
     return bytes([size & 127 | 128 * bool(rest)]) + (varint(rest) if rest else b"")
 
 
+def enlarged(model: onnx.ModelProto) -> None:
+    """A number repeated 2^28 times, which a runtime might do on loading; one output is too many."""
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "one"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array([2**28]), "often"))
+    model.graph.node.append(helper.make_node("Expand", ["one", "often"], ["more"]))
+    model.graph.output.append(helper.make_tensor_value_info("more", TensorProto.FLOAT, [2**28]))
+
+
 def function(model: onnx.ModelProto) -> None:
     opsets = [helper.make_opsetid("", 17)]
     model.functions.append(
@@ -286,6 +294,7 @@ ATTACKS: dict[str, Attack] = {
     "a loop without an end": node("Loop", "", ""),
     "random numbers": node("RandomNormal", shape=[2**40]),
     "a constant of terabytes": node("ConstantOfShape", "base"),
+    "constants that are a gigabyte together": graph(enlarged),
     "a function": graph(function),
     "a training": graph(lambda m: m.training_info.add()),
     "loops within loops": scans(3),

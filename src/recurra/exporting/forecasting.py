@@ -12,7 +12,7 @@ from torch import nn
 from recurra.exporting import heads
 from recurra.exporting.autoregressive import AutoregressiveSubject
 from recurra.exporting.graph import Graph, Value
-from recurra.exporting.modules import linear, matrix, relu, to_array
+from recurra.exporting.modules import linear, relu, to_array
 from recurra.exporting.recurrent import encoder, last, recurrent
 from recurra.exporting.subject import Subject, Trial, draw_lengths, mean
 from recurra.exporting.windows import Windows, draw_windows, repeat
@@ -99,9 +99,9 @@ def _direct(graph: Graph, member: DirectForecaster, windows: Windows) -> Value:
     read, _ = recurrent(graph, member.reader, known.transpose(1, 0, 2))
     known = graph.concat([known, read.transpose(1, 0, 2)], axis=-1)
     wide = member.hidden.in_features - member.encoder.output_size - member.inputs.size["static"]
-    weight, bias = matrix(graph, member.hidden.weight), graph.constant(to_array(member.hidden.bias))
-    constant = graph.concat([summary, static], axis=-1) @ weight.slice(0, wide) + bias
-    return linear(graph, member.output, relu(known @ weight.slice(0, 0, wide) + constant.unsqueeze(1)))
+    of_known, of_summary = graph.weight_parts(to_array(member.hidden.weight).T, 1, axis=0, at=wide)
+    constant = graph.concat([summary, static], axis=-1) @ of_summary + graph.constant(to_array(member.hidden.bias))
+    return linear(graph, member.output, relu(known @ of_known + constant.unsqueeze(1)))
 
 
 def _segments(graph: Graph, member: SegmentForecaster, windows: Windows) -> Value:

@@ -16,7 +16,7 @@ def linear(graph: Graph, module: nn.Linear, x: Value) -> Value:
 
 def matrix(graph: Graph, weight: Tensor) -> Value:
     """A weight ``[O, D]`` to multiply rows with: ``[D, O]``."""
-    return graph.weight(to_array(weight).T, rows=1)
+    return graph.weight(to_array(weight).T, 1)
 
 
 def to_array(tensor: Tensor) -> Array:
@@ -27,7 +27,7 @@ def to_array(tensor: Tensor) -> Array:
 
 def embedding(graph: Graph, table: Array, ids: Value) -> Value:
     """``[…]`` int64 to ``[…, E]``."""
-    return graph.op("Gather", graph.weight(table), ids, dtype=table.dtype.type, axis=0)
+    return graph.rows_of(table, ids)
 
 
 def relu(x: Value) -> Value:

@@ -25,7 +25,7 @@ _KNOWN: dict[str, Mapping[int, str]] = {
 """The fields of each message by number, and the message that is in them."""
 OPERATORS = frozenset(
     (
-        *("Abs", "Add", "Cast", "Clip", "Concat", "Conv", "Div", "Exp", "Expand", "GRU", "Gather", "Greater"),
+        *("Abs", "Add", "Cast", "Clip", "Concat", "Conv", "Div", "Exp", "Expand", "GRU", "Gather", "Gemm", "Greater"),
         *("Identity", "LSTM", "LayerNormalization", "Less", "Log", "LogSoftmax", "MatMul", "Max", "Mul", "Neg"),
         *("OneHot", "Pow", "RNN", "Range", "ReduceMax", "ReduceSum", "Relu", "Reshape", "ReverseSequence"),
         *("Scan", "Shape", "Sigmoid", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Tanh"),
