@@ -48,5 +48,7 @@ def load(path: str | Path) -> Any:
         raise BundleError(str(path), f"unknown kind {kind!r:.50}. {nearest(kind[:50], _KINDS)}")
     try:
         return _KINDS[kind](pair)
+    except BundleError:
+        raise
     except Exception as error:  # a stranger's settings may be wrong in any way
         raise BundleError(str(path), f"its JSON must describe this {kind} model, it does not: {error!s:.300}") from None

@@ -85,15 +85,20 @@ class Pair:
         found = {one.name: (one.type, one.shape) for one in self.session.get_outputs()}
         odd = sorted(name for name in set(found) | set(wanted) if found.get(name) != wanted.get(name))
         if odd:
-            came, due = (ports.get(odd[0], "absent") for ports in (found, wanted))
-            raise BundleError(str(self.path), f"its output {odd[0]!r:.50} must be {due}, it is {came!s:.80}.")
+            due, came = (_port_text(ports.get(odd[0])) for ports in (wanted, found))
+            raise BundleError(
+                str(self.path),
+                f"its output {odd[0]!r:.50} must be {due}, as its JSON says, it is {came}. Export it anew.",
+            )
 
     def _check_state(self, name: str) -> None:
         """A state has fewer numbers than the graph has weights, so that none is made that is larger."""
         match self.inputs[name]:
             case [int(rows), "B", int(width)] if 0 < rows * width <= self.about["onnx"]["bytes"]:
                 return
-        raise BundleError(str(self.path), f"its input {name!r:.50} must be a state, it is {self.inputs[name]!s:.80}.")
+        raise BundleError(
+            str(self.path), f"its input {name!r:.50} must be a state of this model, it is {self.inputs[name]!s:.80}."
+        )
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name.
@@ -152,10 +157,14 @@ def read_pair(path: str | Path) -> Pair:
     check_graph(content, path)
     try:
         return Pair(path, about, open_session(content))
-    except Exception as error:  # likewise
+    except Exception as error:  # of any kind, as above
         raise BundleError(
             str(path), f"must be a graph that ONNX Runtime can run: {_first_line(error)}. Export it anew."
         ) from None
+
+
+def _port_text(port: tuple[str, list[Any]] | None) -> str:
+    return "absent" if port is None else f"{port[0]} [{', '.join(map(str, port[1])):.80}]"
 
 
 def _first_line(error: Exception) -> str:
