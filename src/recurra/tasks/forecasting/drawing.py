@@ -38,7 +38,7 @@ def draw_negative_binomial(parameters: Floats, random: Generator) -> Floats:
     """``[…]`` counts of mean and dispersion: of Poisson's, whose rate is drawn from a gamma distribution.
 
     >>> counts = draw_negative_binomial(np.full((100_000, 2), (4.0, 0.5)), np.random.default_rng(0))
-    >>> round(counts.mean(), 1), round(counts.var() / (4 + 0.5 * 4**2), 1)
+    >>> round(float(counts.mean()), 1), round(float(counts.var()) / (4 + 0.5 * 4**2), 1)
     (4.0, 1.0)
     """
     mean, dispersion = np.moveaxis(parameters, -1, 0)
