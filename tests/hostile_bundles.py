@@ -15,7 +15,8 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from recurra.manifest import MANIFEST, REPORT, WEIGHTS, seal
+from recurra.manifest import MANIFEST, REPORT, WEIGHTS
+from recurra.sealed import seal
 
 Attack = Callable[[Path], None]
 Fields = dict[str, Any]

@@ -19,7 +19,8 @@ import recurra
 from hostile_bundles import ATTACKS
 from recurra.errors import BundleError
 from recurra.files import sha256
-from recurra.manifest import MANIFEST, REPORT, WEIGHTS, seal
+from recurra.manifest import MANIFEST, REPORT, WEIGHTS
+from recurra.sealed import seal
 
 DATA = {"day": list(range(60)), "x": [float(i % 7) for i in range(60)]}
 
@@ -138,7 +139,7 @@ FORGERIES = {
     "a field of another type": (lambda m: m.update(settings=[]), "must be of type dict"),
     "a file elsewhere": (lambda m: m["files"].update({"../../secret": {"bytes": 1, "sha256": ""}}), "may list"),
     "no weights": (lambda m: m["files"].pop(WEIGHTS), "must list weights"),
-    "no size": (lambda m: m["files"][WEIGHTS].pop("bytes"), "must give bytes and sha256"),
+    "no size": (lambda m: m["files"][WEIGHTS].pop("bytes"), "must give bytes, sha256"),
     "an unknown setting": (lambda m: m["settings"]["settings"].update(horizn=3), "they do not"),
     "an impossible horizon": (lambda m: m["settings"]["settings"].update(horizon=-1), "they do not"),
     "no settings": (lambda m: m.update(settings={}), "they do not"),

@@ -45,6 +45,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "rnn": ({}, {"nonlinearity": "relu"}, {"recurrent_dropout": 0.2}, {"weight_drop": 0.2}),
 }
 _HEADS = ("quantiles", "point", "normal", "student-t")
+_DISTRIBUTIONS = ("normal", "student-t", "negative-binomial")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,24 @@ def configurations(layers: tuple[int, ...] = (1, 2, 3)) -> Iterator[Configuratio
     yield from _classifiers(classification)
     yield from _language_models(generation)
     yield from taggers()
+    yield from drawing_forecasters(layers)
+
+
+def drawing_forecasters(layers: tuple[int, ...] = (2,)) -> Iterator[Configuration]:
+    """Autoregressive ones with every option of every cell, and the heads and decoders whose quantiles are drawn."""
+    task = _forecasting(past=())
+    for name, encoder in encoders(both_directions=False, layers=layers):
+        made = _with(task, encoder=encoder, decoder="autoregressive", head="normal")
+        yield Configuration(f"forecasting: autoregressive, {name}", _bundle(made))
+    small = Encoder(hidden_size=H)
+    for head, members in product(_DISTRIBUTIONS, (1, 3)):
+        made = _with(task, encoder=small, decoder="autoregressive", head=head, members=members)
+        yield Configuration(f"forecasting: autoregressive, {head}, {members} members", _bundle(made))
+    for decoder, members in product(("direct", "segments"), (1, 3)):
+        made = _with(task, encoder=small, decoder=decoder, head="negative-binomial", members=members)
+        yield Configuration(f"forecasting: {decoder}, negative-binomial, {members} members", _bundle(made))
+    made = _with(task, encoder=small, decoder="autoregressive", head="student-t", members=2)
+    yield Configuration("forecasting: autoregressive, int8", _bundle(made), int8=True)
 
 
 def _forecasters(task: Any) -> Iterator[Configuration]:
@@ -146,7 +165,7 @@ def _calm(model: Any) -> Any:
     return model
 
 
-def _forecasting() -> Any:
+def _forecasting(past: tuple[str, ...] = ("price",)) -> Any:
     random, steps = np.random.default_rng(0), np.arange(300)
     data = {
         "shop": ["a"] * 300 + ["b"] * 300,
@@ -155,7 +174,7 @@ def _forecasting() -> Any:
         "promotion": random.choice(["yes", "no"], 600).tolist(),
         "price": random.uniform(1, 2, 600).tolist(),
     }
-    settings = Forecasting(time="day", target="sold", series="shop", future=("promotion",), past=("price",), horizon=6)
+    settings = Forecasting(time="day", target="sold", series="shop", future=("promotion",), past=past, horizon=6)
     return settings.learn(settings.read(data))[0]
 
 

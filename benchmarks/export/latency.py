@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def main() -> None:
         settings = recurra.Forecasting(time="day", target="sold", horizon=14)
         bundle = recurra.train(settings, frame, options=recurra.TrainingOptions(steps=20))
         exported = recurra.export(bundle, path)
+        small, drawn = _also(bundle, settings, frame, Path(folder))
         model, graph_inputs = runtime.load(path), _window(bundle.task, frame)
         cold = [subprocess.run([sys.executable, "-c", COLD, path, data], capture_output=True, text=True, check=True)
                 .stdout.split() for _ in range(9)]  # fmt: skip
@@ -54,14 +56,26 @@ def main() -> None:
             {
                 "hidden size, context, horizon": [128, bundle.task.context, 14],
                 "graph, one window, ms": _times(lambda: model._pair.session.run(None, graph_inputs)),
+                "graph with int8 weights, one window, ms": _times(lambda: small._pair.session.run(None, graph_inputs)),
                 "runtime, one frame, ms": _times(lambda: model.predict(frame)),
                 "bundle in torch, one frame, ms": _times(lambda: bundle.predict(frame)),
+                "runtime, one frame by 200 paths, ms": _times(lambda: drawn[0].predict(frame), 50),
+                "bundle in torch, one frame by 200 paths, ms": _times(lambda: drawn[1].predict(frame), 50),
                 "fresh process, import and one prediction of a file, s": statistics.median(float(t) for t, _ in cold),
                 "torch imported": any(imported != "False" for _, imported in cold),
                 "difference of the export": exported.verification.largest_difference,
                 "bytes of the graph": path.stat().st_size,
             },
         )
+
+
+def _also(bundle: Any, settings: Any, frame: pl.DataFrame, folder: Path) -> tuple[Any, tuple[Any, Any]]:
+    """The same with int8 weights; and an autoregressive one, exported and in torch."""
+    recurra.export(bundle, folder / "small.onnx", int8=True)
+    stepwise = replace(settings, decoder="autoregressive", head="student-t")
+    other = recurra.train(stepwise, frame, options=recurra.TrainingOptions(steps=20))
+    recurra.export(other, folder / "paths.onnx")
+    return runtime.load(folder / "small.onnx"), (runtime.load(folder / "paths.onnx"), other)
 
 
 def _window(task: Any, frame: pl.DataFrame) -> dict[str, Any]:

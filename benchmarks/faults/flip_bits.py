@@ -1,6 +1,7 @@
 """Change one byte of a bundle, or cut the end off a file, again and again: loading it must refuse each time.
 
 python benchmarks/faults/flip_bits.py --count 2000 --cuts 200 --seed 0
+python benchmarks/faults/flip_bits.py --pairs --count 2000 --cuts 200 --seed 0      # of an exported pair
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ import argparse
 import random
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import recurra
+from recurra import runtime
 from recurra.errors import BundleError
 
 
@@ -20,20 +23,27 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--cuts", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", action="store_true", help="an exported graph and its JSON, not a bundle")
     arguments = parser.parse_args()
     chance = random.Random(arguments.seed)
     data = {"day": list(range(90)), "x": [float(i % 7) for i in range(90)]}
     settings = recurra.Forecasting(time="day", target="x", horizon=2, encoder=recurra.Encoder(hidden_size=4))
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "bundle"
+        folder = Path(place) / "model"
         recurra.train(settings, data, out=folder, options=recurra.TrainingOptions(steps=3))
+        load: Callable[[], object] = partial(recurra.load, folder)
+        if arguments.pairs:
+            graph = Path(place) / "pair" / "model.onnx"
+            graph.parent.mkdir()
+            recurra.export(recurra.load(folder), graph)
+            folder, load = graph.parent, partial(runtime.load, graph)
         files = {path: path.read_bytes() for path in folder.iterdir()}
         kinds = {flip: arguments.count, cut: arguments.cuts}
         unnoticed = {
-            harm.__name__: sum(not is_noticed(folder, harm, chance, files) for _ in range(count))
+            harm.__name__: sum(not is_noticed(load, harm, chance, files) for _ in range(count))
             for harm, count in kinds.items()
         }
-        recurra.load(folder)  # whole again
+        load()  # whole again
     print(f"{arguments.count} changed bytes, {arguments.cuts} cuts in {len(files)} files; unnoticed: {unnoticed}")
     return any(unnoticed.values())
 
@@ -51,13 +61,16 @@ def cut(content: bytes, chance: random.Random) -> bytes:
 
 
 def is_noticed(
-    folder: Path, harm: Callable[[bytes, random.Random], bytes], chance: random.Random, files: dict[Path, bytes]
+    load: Callable[[], object],
+    harm: Callable[[bytes, random.Random], bytes],
+    chance: random.Random,
+    files: dict[Path, bytes],
 ) -> bool:
     """Harm a file, each as likely as the others; tell whether loading refused."""
     path = chance.choice(list(files))
     path.write_bytes(harm(files[path], chance))
     try:
-        recurra.load(folder)
+        load()
     except BundleError:
         return True
     finally:

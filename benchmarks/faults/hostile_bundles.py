@@ -1,10 +1,12 @@
 """Load bundles that were made to do harm: each must be refused with a clear sentence, at once, and do nothing.
 
     python benchmarks/faults/hostile_bundles.py --out /tmp/hostile.json
+    python benchmarks/faults/hostile_bundles.py --pairs      # exported graphs with their JSON, in recurra.runtime
 
 Each is loaded in a process of its own, which counts its time and the memory it takes beyond that of a good bundle, and
 watches what Python does: a file opened for writing, or one outside the bundle, a process begun, a module imported,
-code compiled or a pickle read is a failure. The bundles are made by ``tests/hostile_bundles.py``.
+code compiled or a pickle read is a failure. The bundles are made by ``tests/hostile_bundles.py``, the pairs
+by ``tests/hostile_pairs.py``.
 """
 
 from __future__ import annotations
@@ -18,17 +20,21 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests")]
 
+import hostile_bundles  # noqa: E402
+import hostile_pairs  # noqa: E402
 import recurra  # noqa: E402
-from hostile_bundles import ATTACKS  # noqa: E402
+from recurra import runtime  # noqa: E402
 from recurra.errors import BundleError  # noqa: E402
 from recurra.tasks import TASKS  # noqa: E402
 
+Load = Callable[[Path], Any]
 MEMORY, SECONDS = 64.0, 1.0
 USUAL: set[str] = set()
 """What loading a good bundle does, too."""
@@ -39,19 +45,24 @@ CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.link", "os.syml
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="write the figures as JSON")
+    parser.add_argument("--pairs", action="store_true", help="exported graphs with their JSON, not bundles")
     arguments = parser.parse_args()
+    attacks = hostile_pairs.ATTACKS if arguments.pairs else hostile_bundles.ATTACKS
+    load = load_pair if arguments.pairs else recurra.load
     with tempfile.TemporaryDirectory() as place:
         good = make_good(Path(place) / "good")
+        if arguments.pairs:
+            good = make_pair(good, Path(place) / "pair")
         for name in TASKS:  # all that loading imports is there before the children are made
             importlib.import_module(f"recurra.tasks.{name}.task")
-        recurra.load(good)
-        USUAL.update(happenings(good)[1])
-        results = {name: attempt(name, good, Path(place)) for name in ATTACKS}
+        load(good)
+        USUAL.update(happenings(good, load)[1])
+        results = {name: attempt(attack, good, Path(place), load) for name, attack in attacks.items()}
     failures = {name: result["verdict"] for name, result in results.items() if result["verdict"] != "refused"}
     for name, verdict in failures.items():
         print(f"{name}: {verdict}")
     summary = {
-        "bundles": len(results),
+        "pairs" if arguments.pairs else "bundles": len(results),
         "failures": len(failures),
         "most extra memory, MB": max(result["megabytes"] for result in results.values()),
         "longest, seconds": max(result["seconds"] for result in results.values()),
@@ -69,16 +80,26 @@ def make_good(folder: Path) -> Path:
     return folder
 
 
-def attempt(name: str, good: Path, place: Path) -> dict[str, Any]:
+def make_pair(bundle: Path, folder: Path) -> Path:
+    folder.mkdir()
+    recurra.export(recurra.load(bundle), folder / hostile_pairs.GRAPH)
+    return folder
+
+
+def load_pair(folder: Path) -> Any:
+    return runtime.load(folder / hostile_pairs.GRAPH)
+
+
+def attempt(attack: Callable[[Path], None], good: Path, place: Path, load: Load) -> dict[str, Any]:
     """Load one in a child, which writes what it found into a pipe."""
     folder = Path(shutil.copytree(good, place / "inbox" / "bundle"))
-    ATTACKS[name](folder)
+    attack(folder)
     before = tree(place)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
-        os.write(write, json.dumps(load(folder)).encode())
+        os.write(write, json.dumps(measure(folder, load)).encode())
         os._exit(0)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
@@ -96,17 +117,17 @@ def attempt(name: str, good: Path, place: Path) -> dict[str, Any]:
     return result
 
 
-def load(folder: Path) -> dict[str, Any]:
-    """Load a bundle in this process and tell how it went."""
+def measure(folder: Path, load: Load) -> dict[str, Any]:
+    """Load it in this process and tell how it went."""
     os.chdir(folder)
     Path("/proc/self/clear_refs").write_text("5")  # the peak of this process begins here, not at its parent's
     base = peak()
-    verdict, done, seconds = happenings(folder)
+    verdict, done, seconds = happenings(folder, load)
     verdict = f"did {done[0]}" if done else verdict
     return {"verdict": verdict, "megabytes": round(peak() - base, 1), "seconds": round(seconds, 3)}
 
 
-def happenings(folder: Path) -> tuple[str, list[str], float]:
+def happenings(folder: Path, load: Load) -> tuple[str, list[str], float]:
     """How loading ended, what was done meanwhile that a good bundle does not cause, and the seconds."""
     done: list[str] = []
     watching = False
@@ -132,7 +153,7 @@ def happenings(folder: Path) -> tuple[str, list[str], float]:
     sys.addaudithook(watch)
     started = time.perf_counter()
     try:
-        recurra.load(folder)
+        load(folder)
         verdict = "accepted"
     except BundleError as error:
         message = str(error)

@@ -36,12 +36,11 @@ from recurra.manifest import (
     WEIGHTS,
     check_header,
     check_report,
-    entry_of,
     read_manifest,
-    read_weights,
     write_manifest,
 )
 from recurra.nn.fingerprint import fingerprint
+from recurra.sealed import entry_of, read_whole
 from recurra.settings import Sampling, from_dict, to_dict
 from recurra.task import Backtests, Data, Generates, Predicts, Scores, Task
 from recurra.tasks import TASKS
@@ -196,7 +195,7 @@ def load(folder: str | Path, *, allow_nan: bool = False) -> Bundle:
     task, model = _build(manifest, folder / MANIFEST)
     entry = manifest["files"][WEIGHTS]
     _check_size(model, entry["bytes"], folder / WEIGHTS)
-    _put_weights(model, read_weights(folder, entry), folder / WEIGHTS, allow_nan)
+    _put_weights(model, read_whole(folder / WEIGHTS, entry), folder / WEIGHTS, allow_nan)
     if REPORT in manifest["files"]:
         check_report(folder, manifest["files"][REPORT])
     return Bundle(task, model, manifest["scores"], manifest["provenance"])

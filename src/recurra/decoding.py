@@ -1,90 +1,116 @@
 """From probabilities to a choice: pure functions over log-probabilities of the next symbol, and the beam search.
 
 Each takes log-probabilities ``[…, V]``, not necessarily normalised, and returns the same kind; what is ruled out is
-``-inf``. None changes its arguments.
+``-inf``. None changes its arguments. No torch here: exported models write by it, too, the same text for the same seed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-import torch
-from torch import Generator, Tensor
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
 
 from recurra.errors import SettingsError
-from recurra.types import State
 
-Step = Callable[[Tensor, State], tuple[Tensor, State]]
-"""``(ids [W], state of W sequences) -> (log-probabilities [W, V], state)``; the parts of a state are ``[L, W, ·]``."""
+Scores = NDArray[np.floating[Any]]
+Ids = NDArray[np.int64]
+Step = Callable[[Ids, Any], tuple[Scores, Any]]
+"""``(ids [W], state of W sequences) -> (log-probabilities [W, V], state)``.
+
+The parts of a state are ``[L, W, ·]``, arrays or tensors.
+"""
 
 
-def rule_out(scores: Tensor, ids: Sequence[int]) -> Tensor:
+def rule_out(scores: Scores, ids: Sequence[int]) -> Scores:
     """Make the symbols ``ids`` impossible.
 
-    >>> rule_out(torch.zeros(3), [0]).tolist()
+    >>> rule_out(np.zeros(3), [0]).tolist()
     [-inf, 0.0, 0.0]
     """
-    return scores.index_fill(-1, torch.tensor(list(ids), dtype=torch.int64, device=scores.device), -torch.inf)
+    left = scores.copy()
+    left[..., list(ids)] = -np.inf
+    return left
 
 
-def with_temperature(scores: Tensor, temperature: float) -> Tensor:
+def with_temperature(scores: Scores, temperature: float) -> Scores:
     """Sharpen (below 1) or flatten (above 1) the distribution: p to the power of 1/temperature.
 
-    >>> sharp = with_temperature(torch.tensor([0.25, 0.75]).log(), 0.5).softmax(-1)
-    >>> sharp.round(decimals=4).allclose(torch.tensor([0.1, 0.9]))
-    True
+    >>> sharp = np.exp(with_temperature(np.log([0.25, 0.75]), 0.5))
+    >>> (sharp / sharp.sum()).round(4).tolist()
+    [0.1, 0.9]
     """
     if not temperature > 0:
         raise SettingsError("temperature", f"must be above 0, got {temperature}. Take a small one for the likeliest.")
     return scores / temperature
 
 
-def keep_top_k(scores: Tensor, k: int) -> Tensor:
+def keep_top_k(scores: Scores, k: int) -> Scores:
     """Rule out all but the k likeliest symbols; of equal ones those with the lower ids are kept. Fan 2018.
 
-    >>> keep_top_k(torch.tensor([1.0, 3.0, 2.0]), 2).tolist()
+    >>> keep_top_k(np.array([1.0, 3.0, 2.0]), 2).tolist()
     [-inf, 3.0, 2.0]
     """
-    order = scores.argsort(dim=-1, descending=True, stable=True)
-    return scores.scatter(-1, order[..., k:], -torch.inf)
+    left = scores.copy()
+    np.put_along_axis(left, _falling(scores)[..., k:], -np.inf, axis=-1)
+    return left
 
 
-def keep_top_p(scores: Tensor, p: float) -> Tensor:
+def keep_top_p(scores: Scores, p: float) -> Scores:
     """Rule out all but the fewest symbols whose probabilities sum to ``p`` or more, at least one. Holtzman 2020.
 
-    >>> keep_top_p(torch.tensor([0.5, 0.25, 0.25]).log(), 0.7).exp().tolist()
+    >>> np.exp(keep_top_p(np.log([0.5, 0.25, 0.25]), 0.7)).tolist()
     [0.5, 0.25, 0.0]
     """
-    order = scores.argsort(dim=-1, descending=True, stable=True)
-    probability = scores.gather(-1, order).softmax(-1)
+    order = _falling(scores)
+    probability = np.exp(np.take_along_axis(log_softmax(scores), order, axis=-1))
     before = probability.cumsum(-1) - probability  # of all likelier symbols
-    beyond = before >= p
-    beyond[..., 0] = False
-    return scores.masked_fill(torch.zeros_like(beyond).scatter(-1, order, beyond), -torch.inf)
+    before[..., 0] = -np.inf
+    kept = np.where(before >= p, -np.inf, np.take_along_axis(scores, order, axis=-1))
+    left = np.empty_like(scores)
+    np.put_along_axis(left, order, kept, axis=-1)
+    return left
 
 
-def penalize(scores: Tensor, seen: Tensor, penalty: float) -> Tensor:
-    """Make the symbols ``seen [n]`` less likely: their log-probability times ``penalty`` (1 changes nothing).
+def penalize(scores: Scores, seen: Sequence[int], penalty: float) -> Scores:
+    """Make the symbols ``seen`` less likely: their log-probability times ``penalty`` (1 changes nothing).
 
     Keskar, CTRL, 2019, on log-probabilities, which are never positive, so that a penalty above 1 always lowers.
 
-    >>> penalize(torch.tensor([0.5, 0.5]).log(), torch.tensor([1, 1]), 2.0).exp().tolist()
+    >>> np.exp(penalize(np.log([0.5, 0.5]), [1, 1], 2.0)).round(4).tolist()
     [0.5, 0.25]
     """
     if penalty == 1 or not len(seen):
         return scores
-    normalised = scores.log_softmax(-1)
-    hit = torch.zeros(scores.shape[-1], dtype=torch.bool, device=scores.device).index_fill(0, seen, True)
-    return torch.where(hit, normalised * penalty, normalised)
+    lowered = log_softmax(scores)
+    places = np.unique(np.array(seen, np.int64))
+    lowered[..., places] *= penalty
+    return lowered
 
 
-def draw(scores: Tensor, generator: Generator) -> Tensor:
-    """Draw a symbol from each distribution of ``scores [W, V]``: ``[W]`` int64.
+def log_softmax(scores: Scores) -> NDArray[np.float64]:
+    """Normalised log-probabilities, in float64.
 
-    >>> draw(torch.tensor([[0.0, -torch.inf]]), Generator().manual_seed(0)).tolist()
+    >>> log_softmax(np.array([0.0, 0.0])).tolist() == [-np.log(2)] * 2
+    True
+    """
+    below = (scores - scores.max(-1, keepdims=True)).astype(np.float64)
+    normalised: NDArray[np.float64] = below - np.log(np.exp(below).sum(-1, keepdims=True))
+    return normalised
+
+
+def draw(scores: Scores, random: Generator) -> Ids:
+    """Draw a symbol from each distribution of ``scores [W, V]``: ``[W]``.
+
+    >>> draw(np.array([[0.0, -np.inf]]), np.random.default_rng(0)).tolist()
     [0]
     """
-    return torch.multinomial(scores.softmax(-1), 1, generator=generator).squeeze(-1)
+    heights = np.exp(scores - scores.max(-1, keepdims=True)).cumsum(-1)  # the distribution function, unscaled
+    at = random.random((len(scores), 1)) * heights[:, -1:]
+    symbols: Ids = (heights <= at).sum(-1)
+    return symbols
 
 
 def split_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str, bool]:
@@ -104,8 +130,8 @@ def split_at_stop(text: str, stops: Sequence[str]) -> tuple[str, str, bool]:
 
 
 def beam_search(
-    step: Step, scores: Tensor, state: State, width: int, length: int, forbidden: Sequence[int] = ()
-) -> tuple[list[int], State, float]:
+    step: Step, scores: Scores, state: Any, width: int, length: int, forbidden: Sequence[int] = ()
+) -> tuple[list[int], Any, float]:
     """Search the likeliest sequence of ``length`` symbols, keeping the ``width`` best ones at each step.
 
     Args:
@@ -118,24 +144,29 @@ def beam_search(
 
     Returns the ids, the state before the last of them was read, and the log-probability of all of them.
 
-    >>> table = torch.tensor([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]]).log()  # after nothing, 0, 1: greedy takes 0
+    >>> table = np.log([[0.6, 0.4], [0.5, 0.5], [0.1, 0.9]])  # after nothing, 0, 1: greedy takes 0
     >>> ids, _, score = beam_search(lambda ids, state: (table[ids + 1], state), table[:1], (), width=2, length=2)
     >>> ids, round(score, 4)
     ([1, 1], -1.0217)
     """
-    scores = rule_out(scores.log_softmax(-1), forbidden)
-    total, chosen = scores[0].topk(min(width, scores.shape[-1]))  # [W]
-    paths = chosen[:, None]
-    state = _pick(state, torch.zeros_like(chosen))
+    total = rule_out(log_softmax(scores), forbidden)[0]
+    chosen = _falling(total)[:width]  # [W]
+    total, paths = total[chosen], chosen[:, None]
+    state = _pick(state, np.zeros_like(chosen))
     for _ in range(length - 1):
         scores, after = step(paths[:, -1], state)
-        scores = rule_out(scores.log_softmax(-1), forbidden)
-        total, best = (total[:, None] + scores).flatten().topk(min(width, scores.numel()))
-        parent, symbol = best // scores.shape[-1], best % scores.shape[-1]
-        paths = torch.cat([paths[parent], symbol[:, None]], dim=1)
+        totals = (total[:, None] + rule_out(log_softmax(scores), forbidden)).ravel()  # [W V]
+        best = _falling(totals)[:width]
+        parent, symbol = np.divmod(best, scores.shape[-1])
+        total, paths = totals[best], np.concatenate([paths[parent], symbol[:, None]], axis=1)
         state = _pick(after, parent)
-    return paths[0].tolist(), _pick(state, torch.zeros(1, dtype=torch.int64)), float(total[0])
+    return paths[0].tolist(), _pick(state, np.zeros(1, np.int64)), float(total[0])
 
 
-def _pick(state: State, index: Tensor) -> State:
-    return tuple(part.index_select(1, index) for part in state)
+def _falling(scores: Scores) -> Ids:
+    """Symbols by falling score, those of equal score by their ids."""
+    return np.argsort(-scores, axis=-1, kind="stable")
+
+
+def _pick(state: Any, index: Ids) -> Any:
+    return tuple(part[:, index] for part in state)

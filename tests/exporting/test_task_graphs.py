@@ -12,7 +12,6 @@ import pytest
 import torch
 
 import recurra
-from recurra.errors import ExportError
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "export" / "configurations.py"
 
@@ -45,19 +44,12 @@ def test_taggers_answer_as_the_bundle_does(benchmark, tmp_path):
         assert outputs == {"scores", "start", "between", "end"} | ({"probabilities"} if free else set())
 
 
-@pytest.mark.parametrize(
-    ("settings", "reason"),
-    [
-        ({"decoder": "autoregressive", "head": "normal"}, "autoregressive decoder draws paths at random"),
-        ({"head": "negative-binomial"}, "negative-binomial head are drawn at random"),
-    ],
-)
-def test_forecasts_that_are_drawn_cannot_be_exported(settings, reason, tmp_path):
-    data = {"day": list(range(60)), "x": [float(i % 7) for i in range(60)]}
-    settings = recurra.Forecasting(
-        time="day", target="x", horizon=2, encoder=recurra.Encoder(hidden_size=4), **settings
-    )
-    bundle = recurra.train(settings, data, options=recurra.TrainingOptions(steps=1))
-    with pytest.raises(ExportError, match=reason):
-        recurra.export(bundle, tmp_path / "model.onnx")
-    assert not list(tmp_path.iterdir())
+def test_forecasters_that_draw_say_the_parameters_that_the_bundle_s_do(benchmark, tmp_path):
+    for one in islice(benchmark.drawing_forecasters(), None, None, 3):
+        exported = recurra.export(one.source, tmp_path / "model.onnx", int8=one.int8, overwrite=True)
+        assert exported.verification.largest_difference < 1e-5, one.name
+        stepwise = one.source.task.settings.decoder == "autoregressive"
+        assert exported.verification.states == (("zero", "drawn") if stepwise else ())
+        (said, *state) = [output.name for output in onnx.load(exported.graph).graph.output]
+        assert said == "parameters"
+        assert bool(state) == stepwise

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +17,7 @@ from torch import nn
 from recurra.bundle import Bundle
 from recurra.errors import ExportError
 from recurra.exporting.classification import ClassificationSubject
-from recurra.exporting.forecasting import ForecastingSubject
+from recurra.exporting.forecasting import forecaster
 from recurra.exporting.generation import GenerationSubject
 from recurra.exporting.graph import Graph, quantize
 from recurra.exporting.layers import LayerSubject
@@ -27,12 +26,15 @@ from recurra.exporting.tagging import TaggingSubject
 from recurra.exporting.verification import BATCHES, Verification, difference, verify
 from recurra.files import write_atomically
 from recurra.nn import GRU, LSTM, RNN
+from recurra.runtime.graph_file import check_graph
 from recurra.runtime.pair import FORMAT, open_session
+from recurra.sealed import entry_of, write_sealed
 
 OPSET = 17
 """The oldest opset that has all that is written, so that most runtimes can read it."""
-_SUBJECTS: dict[str, Any] = {
-    "forecasting": ForecastingSubject,
+
+_SUBJECTS: dict[str, Callable[..., Any]] = {
+    "forecasting": forecaster,
     "classification": ClassificationSubject,
     "tagging": TaggingSubject,
     "generation": GenerationSubject,
@@ -104,18 +106,19 @@ def export(
     if int8:
         subject = _rounded(subject)
     content = _write(subject, opset, int8)
+    check_graph(content, graph_path)
     verification = verify(subject, content)
     rounding = _distance(original, content) if int8 else None
     about = {
         "format": FORMAT,
         "kind": subject.kind,
         "settings": subject.describe(),
-        "onnx": {"file": graph_path.name, "sha256": hashlib.sha256(content).hexdigest(), "opset": opset, "int8": int8},
+        "onnx": {"file": graph_path.name, **entry_of(content), "opset": opset, "int8": int8},
         "verification": {**verification.to_dict(), "int8_difference": rounding},
         "provenance": dict(source.provenance) if isinstance(source, Bundle) else {},
         "version": version("recurra"),
     }
-    beside = json.dumps(about, indent=2, allow_nan=False).encode()
+    beside = write_sealed(about, str(about_path))
     write_atomically(graph_path, content)
     write_atomically(about_path, beside)
     return Exported(graph_path, about_path, verification, rounding)

@@ -96,12 +96,18 @@ def _log_probabilities(
         return _adaptive(graph, head.inner, features)
     if head.project is not None:
         features = linear(graph, head.project, features)
+    bias = graph.constant(to_array(head.bias))
     if head.weight is not None:
-        logits = features @ matrix(graph, head.weight)
-    else:  # the embeddings, which are stored once
-        assert model.embedding is not None
-        logits = features @ graph.weight(to_array(model.embedding)).transpose(1, 0)
-    return _log_softmax(logits + graph.constant(to_array(head.bias)))
+        return _log_softmax(features @ matrix(graph, head.weight) + bias)
+    assert model.embedding is not None
+    return _log_softmax(_tied(graph, features, graph.weight(to_array(model.embedding)), bias))
+
+
+def _tied(graph: Graph, features: Value, table: Value, bias: Value) -> Value:
+    """``[B, T, V]`` of the embeddings ``table [V, O]``, which are stored once and never turned round."""
+    flat = graph.op("Reshape", features, graph.concat([graph.integers(-1), features.size(2)], axis=0))  # [B T, O]
+    logits = graph.op("Gemm", flat, table, bias, transB=1)
+    return graph.op("Reshape", logits, graph.concat([features.size(0), features.size(1), graph.integers(-1)], axis=0))
 
 
 def _adaptive(graph: Graph, inner: nn.AdaptiveLogSoftmaxWithLoss, features: Value) -> Value:

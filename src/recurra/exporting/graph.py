@@ -179,14 +179,35 @@ class Graph:
         """``[n]`` int64, such as a shape."""
         return self.constant(np.array(numbers, np.int64))
 
-    def weight(self, array: Array, rows: int = 0) -> Value:
-        """A constant that was learned, in int8 if so wanted; the axis ``rows`` has one scale for each place."""
+    def weight(self, array: Array, *rows: int) -> Value:
+        """A constant that was learned, in int8 if so wanted; each place of the axes ``rows`` has a scale of its own."""
         if not self._int8 or array.ndim < 2:
             return self.constant(array)
-        numbers, scale = map(self.constant, quantize(array, rows))
-        if (key := (numbers.name, scale.name)) not in self._quantized:
+        numbers, scale = quantize(array, *rows)
+        return self._whole(numbers, scale)
+
+    def weight_parts(self, array: Array, rows: int, axis: int, at: int) -> tuple[Value, Value]:
+        """A weight cut in two before the place ``at`` of an axis; in int8 both have the scales of the whole."""
+        if not self._int8:
+            first, second = np.split(array, [at], axis)
+            return self.constant(first), self.constant(second)
+        numbers, scale = quantize(array, rows)
+        first, second = np.split(numbers, [at], axis)
+        return self._whole(first, scale), self._whole(second, scale)
+
+    def rows_of(self, array: Array, index: Value) -> Value:
+        """The rows of a weight at the places ``index``; in int8 only these are scaled."""
+        if not self._int8:
+            return self.op("Gather", self.constant(array), index, dtype=array.dtype.type, axis=0)
+        numbers, scale = (self.constant(part).take(index, axis=0) for part in quantize(array))
+        return numbers.to(array.dtype.type) * scale
+
+    def _whole(self, numbers: Array, scale: Array) -> Value:
+        """An int8 weight times its scales, computed once in each run, outside of any loop."""
+        stored, scales = self.constant(numbers), self.constant(scale)
+        if (key := (stored.name, scales.name)) not in self._quantized:
             body = self._bodies.pop() if len(self._bodies) > 1 else None  # a loop reads it from outside
-            self._quantized[key] = numbers.to(array.dtype.type) * scale  # any runtime computes this once, on loading
+            self._quantized[key] = stored.to(scale.dtype.type) * scales
             if body is not None:
                 self._bodies.append(body)
         return self._quantized[key]
@@ -245,13 +266,13 @@ class Graph:
         return f"v{self._names}"
 
 
-def quantize(array: Array, rows: int = 0) -> tuple[NDArray[np.int8], Array]:
-    """The nearest int8 numbers, and the scale of each place of the axis ``rows``.
+def quantize(array: Array, *rows: int) -> tuple[NDArray[np.int8], Array]:
+    """The nearest int8 numbers, and the scale of each place of the axes ``rows``, the first one if none is named.
 
     >>> quantize(np.array([[1.0, -2.0], [0.0, 0.5]], np.float32))[0].tolist()
     [[64, -127], [0, 127]]
     """
-    others = tuple(axis for axis in range(array.ndim) if axis != rows)
+    others = tuple(axis for axis in range(array.ndim) if axis not in (rows or (0,)))
     scale = np.abs(array).max(axis=others, keepdims=True) / np.array(_LEVELS, array.dtype)
     scale[scale == 0] = 1.0
     return np.rint(array / scale).astype(np.int8), scale

@@ -155,7 +155,7 @@ class _Cell:
 
     def _transposed(self, array: Array) -> Value:
         """A matrix to multiply rows with; its own rows are columns then."""
-        return self.graph.weight(array.T, rows=1)
+        return self.graph.weight(array.T, 1)
 
 
 def _expected(old: Value, new: Value, keep: float) -> Value:

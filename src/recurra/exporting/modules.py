@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from torch import Tensor, nn
 
 from recurra.exporting.graph import Array, Graph, Value
@@ -15,7 +16,7 @@ def linear(graph: Graph, module: nn.Linear, x: Value) -> Value:
 
 def matrix(graph: Graph, weight: Tensor) -> Value:
     """A weight ``[O, D]`` to multiply rows with: ``[D, O]``."""
-    return graph.weight(to_array(weight).T, rows=1)
+    return graph.weight(to_array(weight).T, 1)
 
 
 def to_array(tensor: Tensor) -> Array:
@@ -26,7 +27,7 @@ def to_array(tensor: Tensor) -> Array:
 
 def embedding(graph: Graph, table: Array, ids: Value) -> Value:
     """``[…]`` int64 to ``[…, E]``."""
-    return graph.op("Gather", graph.weight(table), ids, dtype=table.dtype.type, axis=0)
+    return graph.rows_of(table, ids)
 
 
 def relu(x: Value) -> Value:
@@ -36,4 +37,7 @@ def relu(x: Value) -> Value:
 
 def softplus(x: Value) -> Value:
     """``log(1 + exp(x))``."""
-    return x.graph.op("Softplus", x)
+    if x.dtype is np.float32:
+        return x.graph.op("Softplus", x)
+    zero = x.graph.constant(np.array(0.0, x.dtype))  # ONNX Runtime has no Softplus of float64
+    return x.graph.op("Max", x, zero) + x.graph.op("Log", 1.0 + x.graph.op("Exp", -x.graph.op("Abs", x)))

@@ -82,8 +82,9 @@ def _operator(
     """One layer, in all its directions, as one node."""
     suffixes = [f"_l{number}", f"_l{number}_reverse"][: 2 if layer.bidirectional else 1]
     weights = [_in_onnx_order(layer, suffix) for suffix in suffixes]
+    joined = {name: np.stack([one[name] for one in weights]) for name in weights[0]}  # [directions, ·]
     stacked = {
-        name: graph.concat([graph.weight(one[name]).unsqueeze(0) for one in weights], axis=0) for name in weights[0]
+        name: graph.weight(array, 0, 1) if array.ndim > 2 else graph.constant(array) for name, array in joined.items()
     }
     before = list(state or ()) + [None] * (2 - len(state or ()))
     y, *final = graph.ops(

@@ -47,7 +47,7 @@ class TaggingSubject:
         scores = mean([_scores(graph, member, given) for member in self._members])
         K = len(self.task.classes)
         graph.output("scores", scores, "B", "T", K)
-        if self._is_free:
+        if self.task.is_free:
             graph.output("probabilities", graph.op("Softmax", scores, axis=-1), "B", "T", K)
         for name, shape, value in zip(Chain._fields, ((K,), (K, K), (K,)), self._transitions(graph), strict=True):
             graph.output(name, value, *shape)
@@ -55,11 +55,6 @@ class TaggingSubject:
     @property
     def _members(self) -> list[Any]:
         return list(self.model)
-
-    @property
-    def _is_free(self) -> bool:
-        """Whether no tag depends on its neighbours."""
-        return not self.task.has_crf and self.task.scheme is None
 
     def _transitions(self, graph: Graph) -> list[Value]:
         """Those of all members together, and what is not legal far below."""
@@ -77,7 +72,7 @@ class TaggingSubject:
         cut = self._cut(random, steps, batch)
         scores = emissions(self._members, Batch.of(cut))
         expected = {"scores": scores.numpy()}
-        if self._is_free:
+        if self.task.is_free:
             expected["probabilities"] = scores.softmax(dim=-1).numpy()
         parts = transitions(self._members, self.task.legal)._asdict()
         return Trial(inputs_of(cut, self.task), expected | {name: to_array(part) for name, part in parts.items()})

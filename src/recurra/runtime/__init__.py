@@ -15,7 +15,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from recurra.errors import BundleError, RecurraError, nearest
+from recurra.errors import BundleError, nearest
 from recurra.runtime.classifier import Classifier
 from recurra.runtime.forecaster import Forecaster
 from recurra.runtime.layer import Layer
@@ -35,7 +35,7 @@ _KINDS: dict[str, Any] = {
 
 
 def load(path: str | Path) -> Any:
-    """Load what ``recurra export`` wrote: the graph ``….onnx``, and the JSON file beside it.
+    """Load what ``recurra export`` wrote, also from a stranger: the graph ``….onnx``, and the JSON file beside it.
 
     Returns a :class:`Forecaster`, :class:`Classifier`, :class:`Tagger`, :class:`Writer` or :class:`Layer`.
 
@@ -45,8 +45,10 @@ def load(path: str | Path) -> Any:
     pair = read_pair(path)
     kind = pair.about["kind"]
     if kind not in _KINDS:
-        raise BundleError(str(path), f"unknown kind {kind!r:.50}. {nearest(kind, _KINDS)}")
+        raise BundleError(str(path), f"unknown kind {kind!r:.50}. {nearest(kind[:50], _KINDS)}")
     try:
         return _KINDS[kind](pair)
-    except (RecurraError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BundleError(str(path), f"its JSON must describe a {kind} model, it does not: {error}") from None
+    except BundleError:
+        raise
+    except Exception as error:  # a stranger's settings may be wrong in any way
+        raise BundleError(str(path), f"its JSON must describe this {kind} model, it does not: {error!s:.300}") from None

@@ -21,6 +21,7 @@ class Classifier:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.task = FittedClassification.from_dict(pair.settings)
+        pair.require({"said": (np.float64, ["B", self.task.answers.size])})
 
     def predict(self, data: Any) -> pl.DataFrame:
         """The table that :meth:`recurra.Bundle.predict` makes of the same data."""

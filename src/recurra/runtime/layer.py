@@ -20,6 +20,10 @@ class Layer:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self._parts = {name: shape for name, shape in pair.inputs.items() if name not in ("x", "lengths")}
+        settings = pair.settings
+        width = settings["options"].get("proj_size") or settings["hidden_size"]
+        outputs = width * (2 if settings["bidirectional"] else 1)
+        pair.require({"y": (np.float32, [*pair.inputs["x"][:2], outputs])}, list(self._parts))
 
     def run(
         self, x: Any, lengths: Sequence[int] | NDArray[np.int64] | None = None, state: Sequence[Any] | None = None

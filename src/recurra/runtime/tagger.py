@@ -23,6 +23,11 @@ class Tagger:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.task = FittedTagging.from_dict(pair.settings)
+        K = len(self.task.classes)
+        shapes: dict[str, list[Any]] = {"scores": ["B", "T", K], "start": [K], "between": [K, K], "end": [K]}
+        if self.task.is_free:
+            shapes["probabilities"] = ["B", "T", K]
+        pair.require({name: (np.float32, shape) for name, shape in shapes.items()})
 
     def predict(self, data: Any) -> pl.DataFrame:
         """The table that :meth:`recurra.Bundle.predict` makes of the same data."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.data.vocabulary import FIRST, PADDING, Vocabulary
-from recurra.errors import SettingsError
-from recurra.runtime.pair import Pair
+from recurra.data.vocabulary import Vocabulary
+from recurra.decoding import Ids, Scores
+from recurra.runtime.pair import Pair, states_of
+from recurra.settings import Sampling, from_dict
+from recurra.tasks.generation.position import START, Position
+from recurra.tasks.generation.writing import Generated, require_model, write
 
 State = tuple[NDArray[np.float32], ...]
-_START = PADDING  # the id before a text
 
 
 class Writer:
@@ -21,44 +24,66 @@ class Writer:
     def __init__(self, pair: Pair) -> None:
         self._pair = pair
         self.vocabulary = Vocabulary.from_dict(pair.settings["vocabulary"])
-        self._names = [name for name in pair.inputs if name != "ids"]
+        pair.require({"log_probabilities": (np.float32, ["B", "T", len(self.vocabulary)])}, states_of(pair))
+        self._reader = _Reader(pair)
 
     def begin(self) -> tuple[NDArray[np.float64], State]:
         """Log-probabilities ``[V]`` of the first symbol of a text, and the state."""
-        shapes = (self._pair.inputs[name] for name in self._names)
-        return self.read([_START], tuple(np.zeros((rows, 1, width), np.float32) for rows, _, width in shapes))
+        return self.read([START], self._reader.zeros(1))
 
     def read(self, text: str | Sequence[int], state: State) -> tuple[NDArray[np.float64], State]:
         """Log-probabilities ``[V]`` of what follows a text, or its ids, that comes after ``state``; the next state."""
         ids = self.vocabulary.encode(text) if isinstance(text, str) else np.array(text, np.int64)
-        answers = self._pair.run({"ids": ids[None], **dict(zip(self._names, state, strict=True))})
-        after = tuple(answers[f"next_{name}"] for name in self._names)
-        return answers["log_probabilities"][0, -1].astype(np.float64), after
+        scores, after = self._reader.run(ids[None], state)
+        return scores[0, -1].astype(np.float64), after
 
-    def generate(self, prompt: str = "", *, length: int = 500, temperature: float = 0.8, seed: int = 0) -> str:
-        """Go on with a prompt, symbol by symbol; a temperature of 0 takes the likeliest one.
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        state: Position | None = None,
+        show: Callable[[str], None] | None = None,
+        **sampling: Any,
+    ) -> Generated:
+        """Go on with a text, as :meth:`recurra.Bundle.generate` does: the same seed writes the same text.
 
-        Draws are those of NumPy, so that they are others than those of the bundle with the same seed.
+        Args:
+            prompt: the text to go on with; empty to begin anew, or to go on from ``state`` as it is.
+            state: where to go on: the ``state`` of what an earlier call returned.
+            show: is called with each piece of the text as soon as it is made.
+            sampling: as in :class:`recurra.Sampling`, such as ``length=200, temperature=0.7``.
+
+        Returns what was written: ``text``, ``symbols``, ``stopped``, ``notices``, and the ``state`` to go on from.
+
+        Raises:
+            SettingsError: the sampling settings contradict each other.
+            DataError: the state is of another model.
         """
-        if length < 1 or temperature < 0:
-            where, came = ("length", length) if length < 1 else ("temperature", temperature)
-            raise SettingsError(where, f"must be at least {int(length < 1)}, got {came}. Raise it.")
-        random = np.random.default_rng(seed)
-        scores, state = self.begin()
-        known = self.vocabulary.encode(prompt).tolist()
-        if known:
-            scores, state = self.read(known, state)
-        ids = [*known]
-        for number in range(length):
-            ids.append(_choose(scores, temperature, random))
-            if number < length - 1:
-                scores, state = self.read(ids[-1:], state)
-        return self.vocabulary.decode(ids)[len(self.vocabulary.decode(known)) :]
+        start = state or Position(model=self._pair.sha256)
+        require_model(start, self._pair.sha256)
+        return write(self._reader, self.vocabulary, prompt, from_dict(Sampling, sampling), start, show)
 
 
-def _choose(scores: NDArray[np.float64], temperature: float, random: np.random.Generator) -> int:
-    """One symbol; padding and the unknown one are never chosen."""
-    allowed = scores[FIRST:]
-    if temperature > 0:  # the largest of scores with Gumbel's noise is a draw (Gumbel 1954)
-        allowed = allowed / temperature + random.gumbel(size=allowed.shape)
-    return FIRST + int(allowed.argmax())
+class _Reader:
+    """The graph as a :class:`recurra.tasks.generation.writing.Reader`."""
+
+    def __init__(self, pair: Pair) -> None:
+        self._pair = pair
+        self._names = states_of(pair)
+
+    def zeros(self, batch: int) -> State:
+        """The state before a text."""
+        shapes = (self._pair.inputs[name] for name in self._names)
+        return tuple(np.zeros((rows, batch, width), np.float32) for rows, _, width in shapes)
+
+    def run(self, ids: Ids, state: State) -> tuple[Scores, State]:
+        """Log-probabilities ``[B, T, V]`` of what follows each of ``ids [B, T]``, and the next state."""
+        answers = self._pair.run({"ids": ids, **dict(zip(self._names, state, strict=True))})
+        return answers["log_probabilities"], tuple(answers[f"next_{name}"] for name in self._names)
+
+    def read(self, ids: Ids, state: State | None) -> State:
+        return self.run(ids, state or self.zeros(len(ids)))[1]
+
+    def step(self, ids: Ids, state: State | None) -> tuple[Scores, State]:
+        scores, after = self.run(ids[:, None], state or self.zeros(len(ids)))
+        return scores[:, -1], after

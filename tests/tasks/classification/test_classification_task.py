@@ -274,7 +274,7 @@ def test_a_tampered_bundle_is_refused(tmp_path):
     import json
 
     from recurra.bundle import MANIFEST
-    from recurra.manifest import seal
+    from recurra.sealed import seal
 
     recurra.train(classification(), signals(), out=tmp_path / "m", options=recurra.TrainingOptions(steps=2))
     path: Path = tmp_path / "m" / MANIFEST

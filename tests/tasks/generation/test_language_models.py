@@ -16,7 +16,8 @@ from recurra.data.text import read_text
 from recurra.data.vocabulary import UNKNOWN
 from recurra.errors import BundleError, DataError, SettingsError
 from recurra.settings import from_dict
-from recurra.tasks.generation.parts import START, Part, TextStreams, divide
+from recurra.tasks.generation.parts import Part, TextStreams, divide
+from recurra.tasks.generation.position import START
 from recurra.tasks.generation.scores import mean_loss, score_part
 
 

@@ -55,6 +55,11 @@ class FittedForecasting:
         """Whether the logarithm of the target is forecast."""
         return self.choices.log
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the quantiles are those of draws: of counts and of whole paths they have no closed form."""
+        return self.settings.decoder == "autoregressive" or self.settings.head == "negative-binomial"
+
     def to_dict(self) -> dict[str, Any]:
         """All of the task as plain JSON values."""
         return {

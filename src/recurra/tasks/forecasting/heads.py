@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from recurra.losses import absolute_error, negative_binomial_nll, normal_nll, pinball, student_t_nll
+from recurra.tasks.forecasting.drawing import COUNTS
 from recurra.tasks.forecasting.settings import Forecasting
 from recurra.tasks.forecasting.windows import Batch
 
@@ -32,6 +33,14 @@ class Head(Protocol):
 
     def sample(self, raw: Tensor, batch: Batch) -> Tensor:
         """[B, H] float32, one draw each, from torch's generator."""
+        ...
+
+
+class Distribution(Head, Protocol):
+    """A head that can be drawn from."""
+
+    def parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, ...]:
+        """Those of the distribution, [B, H] each, in the order of :data:`recurra.tasks.forecasting.drawing.DRAWS`."""
         ...
 
 
@@ -81,19 +90,19 @@ class NormalHead:
 
     size = 2
 
-    def _parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         return raw[..., 0] + batch.base, softplus(raw[..., 1]) + 1e-3
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
-        return normal_nll(*self._parameters(raw, batch), batch.target)
+        return normal_nll(*self.parameters(raw, batch), batch.target)
 
     def quantiles(self, raw: Tensor, batch: Batch, levels: tuple[float, ...]) -> Tensor:
-        mean, scale = (p.double()[..., None] for p in self._parameters(raw, batch))
+        mean, scale = (p.double()[..., None] for p in self.parameters(raw, batch))
         quantiles: Tensor = mean + scale * torch.special.ndtri(torch.tensor(levels, dtype=torch.float64))
         return quantiles
 
     def sample(self, raw: Tensor, batch: Batch) -> Tensor:
-        mean, scale = self._parameters(raw, batch)
+        mean, scale = self.parameters(raw, batch)
         return mean + scale * torch.randn_like(mean)
 
 
@@ -102,18 +111,18 @@ class StudentTHead:
 
     size = 3
 
-    def _parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+    def parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         return 2.0 + softplus(raw[..., 2]), raw[..., 0] + batch.base, softplus(raw[..., 1]) + 1e-3
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
-        return student_t_nll(*self._parameters(raw, batch), batch.target)
+        return student_t_nll(*self.parameters(raw, batch), batch.target)
 
     def quantiles(self, raw: Tensor, batch: Batch, levels: tuple[float, ...]) -> Tensor:
-        df, mean, scale = (p.double()[..., None] for p in self._parameters(raw, batch))
+        df, mean, scale = (p.double()[..., None] for p in self.parameters(raw, batch))
         return mean + scale * student_t_quantile(df, torch.tensor(levels, dtype=torch.float64))
 
     def sample(self, raw: Tensor, batch: Batch) -> Tensor:
-        df, mean, scale = self._parameters(raw, batch)
+        df, mean, scale = self.parameters(raw, batch)
         draw: Tensor = torch.distributions.StudentT(df, mean, scale).sample()
         return draw
 
@@ -122,25 +131,24 @@ class NegativeBinomialHead:
     """Counts: a negative binomial with the given mean and dispersion, in the units of the data, never of the window."""
 
     size = 2
-    _draws = 1000  # for quantiles, which have no closed form
 
-    def _parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    def parameters(self, raw: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         location = (raw[..., 0] + batch.base).double() * batch.unit + batch.anchor
         softness = batch.unit.clamp(min=1e-6)  # the mean bends away from 0 within one unit of the window
         return softplus(location / softness) * softness + 1e-6, softplus(raw[..., 1]).double() + 1e-4
 
     def loss(self, raw: Tensor, batch: Batch) -> Tensor:
         count = batch.target.double() * batch.unit + batch.anchor
-        mean, dispersion = self._parameters(raw, batch)
+        mean, dispersion = self.parameters(raw, batch)
         return negative_binomial_nll(mean, dispersion, count.round()).float()
 
     def _draw(self, raw: Tensor, batch: Batch, draws: int) -> Tensor:
-        mean, dispersion = (p.expand(draws, *p.shape) for p in self._parameters(raw, batch))
+        mean, dispersion = (p.expand(draws, *p.shape) for p in self.parameters(raw, batch))
         rate = torch.distributions.Gamma(1 / dispersion, 1 / (dispersion * mean)).sample()
         return (torch.poisson(rate) - batch.anchor) / batch.unit
 
     def quantiles(self, raw: Tensor, batch: Batch, levels: tuple[float, ...]) -> Tensor:
-        draws = self._draw(raw, batch, self._draws)  # [draws, B, H]
+        draws = self._draw(raw, batch, COUNTS)  # [COUNTS, B, H]
         return draws.quantile(torch.tensor(levels, dtype=draws.dtype), dim=0, interpolation="nearest").movedim(0, -1)
 
     def sample(self, raw: Tensor, batch: Batch) -> Tensor:

@@ -123,7 +123,7 @@ class AutoregressiveForecaster(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """[B, H, R] with the true values fed."""
-        first, state = self._read_context(batch)
+        first, state = self.read(batch)
         ahead, static = self.inputs.ahead(batch), self.inputs.static(batch)
         value = batch.target - batch.base  # as in the context: how far from the usual
         seen = ~torch.isnan(value)
@@ -132,19 +132,19 @@ class AutoregressiveForecaster(nn.Module):
         outputs = first[:, None]
         if fed.shape[1]:
             outputs = torch.cat([outputs, self.encoder(values, state=state)[0]], dim=1)  # [B, H, O]
-        return self._say(outputs, ahead)
+        return self.say(outputs, ahead)
 
     @torch.no_grad()
     def paths(self, batch: Batch, head: Head, samples: int) -> Tensor:
         """[B, samples, H] paths drawn step by step, in the units of the window."""
-        output, state = self._read_context(batch)
+        output, state = self.read(batch)
         wide = batch.repeat(samples)
         ahead, static = self.inputs.ahead(wide), self.inputs.static(wide)
         output = output.repeat_interleave(samples, dim=0)
         state = tuple(part.repeat_interleave(samples, dim=1) for part in state)
         path = []
         for h in range(ahead.shape[1]):
-            raw = self._say(output[:, None], ahead[:, h : h + 1])
+            raw = self.say(output[:, None], ahead[:, h : h + 1])
             drawn = head.sample(raw, replace(wide, base=wide.base[:, h : h + 1]))  # [B samples, 1]
             path.append(drawn)
             fed = torch.cat([drawn - wide.base[:, h : h + 1], torch.ones_like(drawn)], dim=-1)
@@ -152,15 +152,16 @@ class AutoregressiveForecaster(nn.Module):
             output = outputs[:, 0]
         return torch.cat(path, dim=1).view(-1, samples, ahead.shape[1])
 
-    def _read_context(self, batch: Batch) -> tuple[Tensor, State]:
-        """The output [B, O] at the last real step, and the state there."""
+    def read(self, batch: Batch, state: State | None = None) -> tuple[Tensor, State]:
+        """Read the context, after ``state``: the output [B, O] at its last real step, and the state there."""
         static = _repeat(self.inputs.static(batch), batch.past.shape[1])
         values = torch.cat([self.inputs.past(batch), self.inputs.known(batch), static], dim=-1)
-        outputs, state = self.encoder(values, batch.lengths)
+        outputs, state = self.encoder(values, batch.lengths, state)
         if batch.lengths is None:
             return outputs[:, -1], state
         return outputs[torch.arange(len(outputs)), batch.lengths - 1], state
 
-    def _say(self, outputs: Tensor, ahead: Tensor) -> Tensor:
+    def say(self, outputs: Tensor, ahead: Tensor) -> Tensor:
+        """[B, n, R] of ``outputs [B, n, O]`` and what is known ``ahead [B, n, ·]``."""
         raw: Tensor = self.output(torch.relu(self.hidden(torch.cat([self.dropout(outputs), ahead], dim=-1))))
         return raw

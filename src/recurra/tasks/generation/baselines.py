@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from recurra.tasks.generation.parts import START, Part
+from recurra.tasks.generation.parts import Part
+from recurra.tasks.generation.position import START
 
 Floats = NDArray[np.float64]
 _MOST = 20_000_000  # symbols of the end of the training part that bigrams are counted in

@@ -1,51 +1,35 @@
-"""Where a model is in a text, so that it can go on later: in memory, or in a file of plain tensors."""
+"""Where a bundle's model is in a text, in a file of plain tensors, so that it can go on later."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from recurra.errors import BundleError
 from recurra.files import write_atomically
 from recurra.nn.fingerprint import digest
-from recurra.tasks.generation.parts import START
-from recurra.types import State
+from recurra.tasks.generation.position import KEPT, Position
 
-_FORMAT = 1
+_FORMAT = 2  # 1 had the generator of torch
 _LIMIT = 2**30  # bytes of a file
 
 
-@dataclass(frozen=True, eq=False)
-class Continuation:
-    """All that the next symbol depends on.
-
-    >>> Continuation().unread
-    (0,)
-    """
-
-    state: State | None = None
-    """Of the recurrent layers, after all that was read."""
-    unread: tuple[int, ...] = (START,)
-    """Ids that were chosen or given but not yet read."""
-    recent: tuple[int, ...] = ()
-    """The last ids of the text, for the repetition penalty and for the joint to the text to come."""
-    random: Tensor | None = None
-    """The state of the generator of random numbers, ``[n]`` uint8; None before the first draw."""
-    model: str = field(default="")
-    """The fingerprint of the model it belongs to."""
+class Continuation(Position):
+    """A position whose state consists of tensors."""
 
     def save(self, path: str | Path) -> None:
         """Write it to a file, whole or not at all."""
         tensors = {f"state/{number}": part.contiguous() for number, part in enumerate(self.state or ())}
         if self.random is not None:
-            tensors["random"] = self.random
+            tensors["random"] = torch.from_numpy(self.random.copy())
         about = {
             "format": _FORMAT,
             "model": self.model,
@@ -83,7 +67,10 @@ class Continuation:
             raise ValueError("it has changed since (its SHA-256 differs)")
         parts = tuple(tensors[f"state/{number}"] for number in range(sum(name != "random" for name in tensors)))
         unread, recent = tuple(map(int, about["unread"])), tuple(map(int, about["recent"]))
-        return cls(parts or None, unread, recent, tensors.get("random"), str(about["model"]))
+        random = tensors["random"].numpy() if "random" in tensors else None
+        if random is not None and (random.dtype != np.uint8 or random.shape != (KEPT,)):
+            raise ValueError(f"its generator must have {KEPT} bytes")
+        return cls(parts or None, unread, recent, random, str(about["model"]))
 
 
 def _seal(about: dict[str, Any], tensors: dict[str, Tensor]) -> str:

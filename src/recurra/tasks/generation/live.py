@@ -15,7 +15,7 @@ from recurra.decoding import rule_out
 from recurra.errors import DataError
 from recurra.nn.stepper import stepper
 from recurra.tasks.generation.model import LanguageModel
-from recurra.tasks.generation.parts import START
+from recurra.tasks.generation.position import START
 from recurra.tasks.generation.writing import FORBIDDEN
 
 _SHOWN = 5  # symbols that may follow
@@ -107,7 +107,7 @@ class LiveLanguageModel:
         return scores[0]
 
     def _likeliest(self) -> list[dict[str, Any]]:
-        allowed = rule_out(self._scores, FORBIDDEN)
+        allowed = torch.from_numpy(rule_out(self._scores.numpy(), FORBIDDEN))
         scores, ids = allowed.topk(min(_SHOWN, len(allowed) - len(FORBIDDEN)))
         return [
             {"symbol": self._vocabulary.symbol(number), "log_probability": score}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
+from recurra.decoding import Ids, Scores
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.softmax import AdaptiveSoftmax, FullSoftmax
 from recurra.types import State
@@ -37,3 +39,21 @@ class LanguageModel(nn.Module):
         """Log-probabilities ``[B, V]`` of what follows ``ids [B]``, and the next state."""
         features, after = self.encoder.step(ids, state)
         return self.head.log_probabilities(features, self.encoder.embedding), after
+
+
+class ArrayReader:
+    """A language model that is given ids, and gives log-probabilities, as arrays; its state remains tensors."""
+
+    def __init__(self, model: LanguageModel) -> None:
+        self._model = model
+
+    @torch.no_grad()
+    def read(self, ids: Ids, state: State | None) -> State:
+        """The state after ``ids [B, T]``."""
+        return self._model.read(torch.from_numpy(ids), state)
+
+    @torch.no_grad()
+    def step(self, ids: Ids, state: State | None) -> tuple[Scores, State]:
+        """Log-probabilities ``[B, V]`` of what follows ``ids [B]``, and the next state."""
+        scores, after = self._model.step(torch.from_numpy(ids), state)
+        return scores.numpy(), after

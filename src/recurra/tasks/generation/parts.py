@@ -12,15 +12,14 @@ from torch import Tensor, nn
 
 from recurra.data.ids import count_ids, encode_blocks
 from recurra.data.text import Text
-from recurra.data.vocabulary import PADDING, UNKNOWN, Vocabulary
+from recurra.data.vocabulary import UNKNOWN, Vocabulary
 from recurra.errors import DataError
+from recurra.tasks.generation.position import START
 from recurra.types import State
 
 if TYPE_CHECKING:
     from recurra.tasks.generation.model import LanguageModel
 
-START = PADDING
-"""The id that stands before a text, and where a stream begins."""
 FEWEST = 16  # symbols that something can be learned from
 
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from recurra.metrics import bits_per_character, perplexity
 from recurra.tasks.generation.model import LanguageModel
-from recurra.tasks.generation.parts import START, Part
+from recurra.tasks.generation.parts import Part
+from recurra.tasks.generation.position import START
 
 Floats = NDArray[np.float64]
 _CHUNK = 512  # symbols read at once

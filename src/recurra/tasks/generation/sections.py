@@ -14,7 +14,8 @@ from recurra.data.vocabulary import FIRST
 from recurra.settings import Sampling
 from recurra.tasks.figures import COLOURS, EpochLine, legend, new_figure, step_axis, style, training_section
 from recurra.tasks.generation.model import LanguageModel
-from recurra.tasks.generation.parts import START, Part, Parts
+from recurra.tasks.generation.parts import Part, Parts
+from recurra.tasks.generation.position import START
 from recurra.tasks.generation.scores import Floats, Scores
 from recurra.tasks.sections import Findings, Passage, Picture, Section, Table
 

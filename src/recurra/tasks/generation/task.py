@@ -14,6 +14,7 @@ from recurra.data.ids import count_ids
 from recurra.data.text import Files, Text, read_text
 from recurra.data.vocabulary import FIRST, Vocabulary
 from recurra.errors import BundleError, DataError
+from recurra.nn.fingerprint import fingerprint
 from recurra.nn.language import SymbolEncoder
 from recurra.nn.softmax import AdaptiveSoftmax, FullSoftmax
 from recurra.settings import Sampling, from_dict, to_dict
@@ -21,11 +22,11 @@ from recurra.task import Scored, Split
 from recurra.tasks.generation.baselines import bigram_losses, unigram_losses
 from recurra.tasks.generation.continuation import Continuation
 from recurra.tasks.generation.live import LiveLanguageModel
-from recurra.tasks.generation.model import LanguageModel
+from recurra.tasks.generation.model import ArrayReader, LanguageModel
 from recurra.tasks.generation.parts import Chunk, Part, Parts, TextStreams, divide, require_symbols
 from recurra.tasks.generation.scores import Scores, mean_loss, score_part
 from recurra.tasks.generation.settings import Generation
-from recurra.tasks.generation.writing import Generated, write
+from recurra.tasks.generation.writing import Generated, require_model, write
 from recurra.tasks.pretrained import TRANSFER, Pretrained
 
 if TYPE_CHECKING:
@@ -223,7 +224,11 @@ class GenerationTask:
         show: Callable[[str], None] | None = None,
     ) -> Generated:
         """Go on with ``prompt``, after what left ``state``; ``show`` is given each piece of text as it is made."""
-        return write(_member(model), self.vocabulary, prompt, sampling, state, show)
+        member = _member(model)
+        mark = fingerprint(member)
+        start = state or Continuation(model=mark)
+        require_model(start, mark)
+        return write(ArrayReader(member), self.vocabulary, prompt, sampling, start, show)
 
     def go_live(self, model: nn.ModuleList) -> LiveLanguageModel:
         """Begin a stream of text."""

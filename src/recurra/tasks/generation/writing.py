@@ -1,20 +1,22 @@
-"""Writing: a model goes on with a prompt symbol by symbol, and the text is shown as it is made."""
+"""Writing: a model goes on with a prompt symbol by symbol, and the text is shown as it is made.
+
+No torch here: a :class:`Reader` is all that is known of the model, in torch or exported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
-import torch
-from torch import Generator, Tensor
+import numpy as np
+from numpy.random import Generator
 
 from recurra import decoding
 from recurra.data.vocabulary import PADDING, UNKNOWN, UNKNOWN_CHARACTER, Vocabulary
 from recurra.errors import DataError
-from recurra.nn.fingerprint import fingerprint
 from recurra.settings import Sampling
-from recurra.tasks.generation.continuation import Continuation
-from recurra.tasks.generation.model import LanguageModel
+from recurra.tasks.generation.position import Position, keep_generator, restore_generator
 
 Show = Callable[[str], None]
 FORBIDDEN = (PADDING, UNKNOWN)
@@ -22,6 +24,18 @@ FORBIDDEN = (PADDING, UNKNOWN)
 _RECENT = 64  # symbols that a repetition penalty looks back at
 _JOINT = 8  # symbols of context from which the text of the next one follows
 _LONGEST = 4  # symbols that may make one character together
+
+
+class Reader(Protocol):
+    """A language model; a state is None at the start of a text, or has parts ``[L, B, ·]``."""
+
+    def read(self, ids: decoding.Ids, state: Any) -> Any:
+        """The state after ``ids [B, T]``."""
+        ...
+
+    def step(self, ids: decoding.Ids, state: Any) -> tuple[decoding.Scores, Any]:
+        """Log-probabilities ``[B, V]`` of what follows ``ids [B]``, and the next state."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,26 +48,16 @@ class Generated:
     """How many symbols were chosen."""
     stopped: str
     """``"length"``, or the kind of end: ``"stop"``."""
-    state: Continuation
+    state: Position
     """To go on from here."""
     notices: tuple[str, ...] = ()
     """What was repaired in the prompt."""
 
 
-@torch.no_grad()
 def write(
-    model: LanguageModel,
-    vocabulary: Vocabulary,
-    prompt: str,
-    sampling: Sampling,
-    state: Continuation | None = None,
-    show: Show | None = None,
+    model: Reader, vocabulary: Vocabulary, prompt: str, sampling: Sampling, start: Position, show: Show | None = None
 ) -> Generated:
-    """Go on with ``prompt``, after what left ``state``."""
-    mark = fingerprint(model)
-    start = state or Continuation(model=mark)
-    if start.model != mark:
-        raise DataError("state", "it must be of this very model, it is of another one. Make it anew with this model.")
+    """Go on with ``prompt``, after what left ``start``."""
     ids = vocabulary.encode(prompt).tolist()
     notices = _unknown_notices(prompt, ids, vocabulary)
     recent = (*start.recent, *ids)
@@ -65,24 +69,36 @@ def write(
     return Generated("".join(paper.shown), paper.symbols, "stop" if paper.stopped else "length", after, notices)
 
 
-def _draw(model: LanguageModel, before: Continuation, sampling: Sampling, paper: _Paper) -> Continuation:
+def require_model(start: Position, model: str) -> None:
+    """Refuse a position in a text of another model, whose fingerprint is not ``model``."""
+    if start.model != model:
+        raise DataError("state", "it must be of this very model, it is of another one. Make it anew with this model.")
+
+
+def _draw(model: Reader, before: Position, sampling: Sampling, paper: _Paper) -> Position:
     """Draw one symbol after the other until a stop text comes."""
-    random = Generator().manual_seed(sampling.seed or 0)
-    if before.random is not None and sampling.seed is None:
-        random.set_state(before.random)
+    random = _generator(before, sampling)
     scores, state = _read(model, before)
     recent = list(before.recent)
     for number in range(sampling.length):
         if number:
-            scores, state = model.step(torch.tensor(recent[-1:]), state)
-        chosen = int(decoding.draw(_shape(scores, sampling, recent), random))
+            scores, state = model.step(np.array(recent[-1:]), state)
+        (chosen,) = decoding.draw(_shape(scores, sampling, recent), random).tolist()
         recent = [*recent[1 - _RECENT :], chosen]
         if paper.write(chosen):
             break
-    return Continuation(state, (recent[-1],), tuple(recent), random.get_state(), before.model)
+    kept = keep_generator(random)
+    return replace(before, state=state, unread=(recent[-1],), recent=tuple(recent), random=kept)
 
 
-def _search(model: LanguageModel, before: Continuation, sampling: Sampling, paper: _Paper) -> Continuation:
+def _generator(before: Position, sampling: Sampling) -> Generator:
+    """Of the seed; without one, that of what was written before."""
+    if before.random is not None and sampling.seed is None:
+        return restore_generator(before.random)
+    return np.random.default_rng(sampling.seed or 0)
+
+
+def _search(model: Reader, before: Position, sampling: Sampling, paper: _Paper) -> Position:
     """Search the likeliest text as a whole; a stop text cuts it afterwards."""
     assert sampling.beam is not None
     scores, state = _read(model, before)
@@ -90,29 +106,28 @@ def _search(model: LanguageModel, before: Continuation, sampling: Sampling, pape
     for chosen in ids:
         if paper.write(chosen):
             break
-    recent = (*before.recent, *ids)[-_RECENT:]
-    return Continuation(state, (ids[-1],), recent, before.random, before.model)
+    return replace(before, state=state, unread=(ids[-1],), recent=(*before.recent, *ids)[-_RECENT:])
 
 
-def _read(model: LanguageModel, before: Continuation) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _read(model: Reader, before: Position) -> tuple[decoding.Scores, Any]:
     """Read what is unread: log-probabilities [1, V] of what comes next, and the state. The last one is a step, always.
 
     So a text that is written in two sittings is, bit for bit, the one that is written in one.
     """
     state = before.state
     if len(before.unread) > 1:
-        state = model.read(torch.tensor([before.unread[:-1]]), state)
-    return model.step(torch.tensor(before.unread[-1:]), state)
+        state = model.read(np.array([before.unread[:-1]]), state)
+    return model.step(np.array(before.unread[-1:]), state)
 
 
-def _shape(scores: Tensor, sampling: Sampling, recent: Sequence[int]) -> Tensor:
+def _shape(scores: decoding.Scores, sampling: Sampling, recent: Sequence[int]) -> decoding.Scores:
     """The distribution to draw from."""
-    scores = decoding.rule_out(scores, FORBIDDEN)
-    scores = decoding.penalize(scores, torch.tensor(recent[-_RECENT:], dtype=torch.int64), sampling.repetition_penalty)
-    scores = decoding.with_temperature(scores, sampling.temperature)
+    shaped = decoding.rule_out(scores.astype(np.float64), FORBIDDEN)
+    shaped = decoding.penalize(shaped, recent[-_RECENT:], sampling.repetition_penalty)
+    shaped = decoding.with_temperature(shaped, sampling.temperature)
     if sampling.top_k is not None:
-        scores = decoding.keep_top_k(scores, sampling.top_k)
-    return scores if sampling.top_p is None else decoding.keep_top_p(scores, sampling.top_p)
+        shaped = decoding.keep_top_k(shaped, sampling.top_k)
+    return shaped if sampling.top_p is None else decoding.keep_top_p(shaped, sampling.top_p)
 
 
 def _unknown_notices(prompt: str, ids: Sequence[int], vocabulary: Vocabulary) -> tuple[str, ...]:

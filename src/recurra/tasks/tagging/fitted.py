@@ -90,6 +90,16 @@ class FittedTagging:
         """Whether the model reads which words are marked."""
         return self.settings.marker_column is not None
 
+    @property
+    def has_crf(self) -> bool:
+        """Whether the tags of a sentence are learned as a sequence."""
+        return self.settings.head == "crf" or (self.settings.head == "auto" and self.scheme is not None)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no tag depends on its neighbours."""
+        return not self.has_crf and self.scheme is None
+
     def inputs(self, sentences: Sentences) -> Inputs:
         """The sentences as numbers."""
         return Inputs.encode(sentences, self.words, self.characters, self.key)

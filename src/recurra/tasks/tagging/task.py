@@ -110,11 +110,6 @@ class TaggingTask(FittedTagging):
 
     # The model
 
-    @property
-    def has_crf(self) -> bool:
-        """Whether the tags of a sentence are learned as a sequence."""
-        return self.settings.head == "crf" or (self.settings.head == "auto" and self.scheme is not None)
-
     @cached_property
     def legal(self) -> Transitions | None:
         """Which tag may follow which; None where all may."""
