@@ -271,7 +271,8 @@ private:
             return false;
         }
 
-        // Nothing reached the sums, so the last gates have no part in it; what is left in the carried gradients may be a cell's, beyond closed gates.
+        // Nothing reached the sums, so nothing the last gates; what is left in the other carried gradients may be a cell's,
+        // beyond closed gates.
         bool settle(long n) {
             const long padded = f.layout_.padded;
             bool left = false;
@@ -409,9 +410,18 @@ private:
         T* partial(long place, int of_range) const {
             return f.partial_ + (place * f.grid_.ranges + of_range) * kPartial;
         }
-        // Steps in parts: parts.h.
+        // Steps in parts: backward_parts.h.
         class Norms;
+        struct RowSums {  // where the gradients of a row's sums lie
+            long first, apart;
+            long of(long panel) const { return first + panel * apart; }
+        };
         bool apply_in_parts(long step, long base, long chunk);
+        void close_row(long step, long i, const RowSums& sums);
+        void multiply_late(long n);
+        bool open_row(long step, long i, const RowSums& sums);
+        void through_norms(long step, long i, const RowSums& sums);
+        Unit<T> unit_in_parts(long step, long panel, long i) const;
         void begin_gates(long place, long b);
         void finish_gates(long place, long b) const;
 
@@ -612,12 +622,15 @@ private:
                     const T* dbias = f.dbias_ + panel * kPanelWidth + j * W;
                     const bool sums = !p.variant.layer_norm;  // whether they are those of these biases
                     if (sums && f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
-                    if (sums && f.g_.db_recurrent && recurrent >= 0) std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                    if (sums && f.g_.db_recurrent && recurrent >= 0) {
+                        std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                    }
                     if (f.g_.db_cell && cell >= 0) std::copy_n(dbias, count, f.g_.db_cell + cell);
                     for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                         const Factor<T>& factor = f.layout_.factors[k];
                         const long row = f.layout_.weight_row(factor.rows, panel, j, &count);
-                        const T* from = f.dweights_ + ((panel * strips + f.first_strip_[k]) * kPanelWidth + j * W) * kStrip;
+                        const long column = (panel * strips + f.first_strip_[k]) * kPanelWidth + j * W;
+                        const T* from = f.dweights_ + column * kStrip;
                         T* const to = f.dweights_of(factor);
                         for (long w = 0; to && row >= 0 && w < count; ++w) {
                             unpack(from + w * kStrip, factor.width, to + (row + w) * factor.stride);

@@ -4,7 +4,6 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -35,7 +34,6 @@ struct Operator {
     Blocks input_rows, recurrent_rows, cell_rows, gate_rows;
     bool coupled, linear_candidate, linear_output, layer_norm;
     double cell_clip, zoneout_h, zoneout_c;
-    long gates() const { return std::count_if(gate_rows.begin(), gate_rows.end(), [](int row) { return row >= 0; }); }
 };
 
 // Sizes T, B, D, H, P; addresses in the order of recurra/ops/native.py's `Given`.
@@ -122,7 +120,7 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
 class Stack {
 public:
     Stack(const Operator& op, const std::vector<Given>& layers, Storage storage)
-        : f64_(op.f64), sizes_(layers.front().sizes), gates_(op.gates() * sizes_[3]) {
+        : f64_(op.f64), sizes_(layers.front().sizes), gates_(count(op.gate_rows) * sizes_[3]) {
         for (const Given& layer : layers) {
             if (f64_) {
                 double_.push_back(kernels<double>().stepper(problem<double>(op, layer), storage));

@@ -1,7 +1,6 @@
 // What a step multiplies: x, the old state, and where a step goes in parts something that it has made itself.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "sequence.h"
@@ -30,7 +29,6 @@ enum class Late { none, recurrent, cell };
 
 inline Blocks without_last(Blocks rows) { return {rows[0], rows[1], rows[2], -1}; }
 inline Blocks only_last(Blocks rows) { return {-1, -1, -1, rows[3]}; }
-inline bool any_rows(const Blocks& rows) { return std::any_of(rows.begin(), rows.end(), [](int row) { return row >= 0; }); }
 
 // Of a step, in the order of the operands. A product that the cell has not is not there.
 template <class T> inline std::vector<Factor<T>> factors_of(const Problem<T>& p, Late late) {
@@ -38,13 +36,12 @@ template <class T> inline std::vector<Factor<T>> factors_of(const Problem<T>& p,
     std::vector<Factor<T>> factors{{Operand::x, p.w_input, p.D, p.D, p.input_rows},
                                    {Operand::h, p.w_recurrent, p.P, p.P, early(Late::recurrent, p.recurrent_rows)}};
     const auto add = [&](Operand operand, const T* weights, long stride, const Blocks& rows) {
-        if (weights && any_rows(rows)) factors.push_back({operand, weights, p.H, stride, rows});
+        if (weights && count(rows) > 0) factors.push_back({operand, weights, p.H, stride, rows});
     };
     add(Operand::cell, p.w_cell, p.H, early(Late::cell, p.cell_rows));
-    const long gates = std::count_if(p.gate_rows.begin(), p.gate_rows.end(), [](int row) { return row >= 0; });
     for (const Operand gate : {Operand::gate_i, Operand::gate_f, Operand::gate_o}) {
         const int block = p.gate_rows[sum_of(gate)];
-        if (p.w_gates && block >= 0) add(gate, p.w_gates + block * p.H, gates * p.H, p.gate_rows);
+        if (p.w_gates && block >= 0) add(gate, p.w_gates + block * p.H, count(p.gate_rows) * p.H, p.gate_rows);
     }
     if (late == Late::recurrent) add(Operand::made, p.w_recurrent, p.P, only_last(p.recurrent_rows));
     if (late == Late::cell) add(Operand::made, p.w_cell, p.H, only_last(p.cell_rows));

@@ -226,9 +226,13 @@ private:
             }
         }
 
-        // Steps in parts: parts.h.
+        // Steps in parts: forward_parts.h.
         void advance_in_parts(long step, long row);
         void multiply_old_state(long n);
+        void open_row(long i, long row);
+        void multiply_made(long n);
+        void close_row(long i);
+        Unit<T> unit_in_parts(long i, long panel) const;
         void begin_gates(long place, long b, bool ended);
         void leave_gates(const Unit<T>& u, long b);
 

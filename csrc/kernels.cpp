@@ -1,8 +1,7 @@
 // Compiled once for each instruction set, with -DRECURRA_ISA=<its name>.
-#include "backward.h"
-#include "forward.h"
+#include "backward_parts.h"
+#include "forward_parts.h"
 #include "kernels.h"
-#include "parts.h"
 #include "random.h"
 #include "sequence_step.h"
 #include "step.h"

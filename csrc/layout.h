@@ -25,10 +25,7 @@ template <class C, class T> struct Layout {
     long early() const { return static_cast<long>(factors.size()) - (late() != nullptr); }  // how many are not
 
     // Sums that a unit has rows of the weights for.
-    long sums() const {
-        const Blocks& rows = problem.recurrent_rows;
-        return std::count_if(rows.begin(), rows.end(), [](int r) { return r >= 0; });
-    }
+    long sums() const { return count(problem.recurrent_rows); }
     long columns() const { return panels * kPanelWidth; }
     long unit(long panel, int j) const { return C::kUnits == 1 ? panel * W : (panel * 4 + j) * W; }
 

@@ -14,7 +14,7 @@ public:
         : layout_(layout), p_(layout.problem), factors_(layout.early()), memory_(pieces()) {}
 
     const T* bias(long panel) const { return bias_ + panel * kPanelWidth; }
-    const T* factor(long k, long panel) const { return factors_[k] + panel * kPanelWidth * layout_.factors[k].width; }
+    const T* factor(long k, long panel) const { return factors_[k] + first(k, panel); }
     const T* late() const { return late_; }              // [vector of units][H][W]
     const T* projection() const { return projection_; }  // [vector of outputs][H][W]
 
@@ -22,12 +22,13 @@ public:
     void pack(int me, int members) {
         for (long panel = share(layout_.panels, me, members); panel < share(layout_.panels, me + 1, members); ++panel) {
             for (long k = 0; k < layout_.early(); ++k) {
-                layout_.pack_panel(layout_.factors[k], panel, factors_[k] + panel * kPanelWidth * layout_.factors[k].width);
+                layout_.pack_panel(layout_.factors[k], panel, factors_[k] + first(k, panel));
             }
             layout_.pack_bias(panel, bias_ + panel * kPanelWidth);
         }
         if (const Factor<T>* late = layout_.late()) {
-            pack_rows(late->weights + late->rows[3] * p_.H * late->stride, p_.H, layout_.padded / W, me, members, late_);
+            const T* weights = late->weights + late->rows[3] * p_.H * late->stride;
+            pack_rows(weights, p_.H, layout_.padded / W, me, members, late_);
         }
         if (p_.w_projection) pack_rows(p_.w_projection, p_.P, layout_.padded_h / W, me, members, projection_);
     }
@@ -35,11 +36,13 @@ public:
 private:
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W;
 
+    long first(long k, long panel) const { return panel * kPanelWidth * layout_.factors[k].width; }
+
     std::vector<Piece<T>> pieces() {
         std::vector<Piece<T>> pieces{{&bias_, layout_.columns()},
                                      {&late_, layout_.late() ? p_.H * layout_.padded : 0},
                                      {&projection_, p_.w_projection ? p_.H * layout_.padded_h : 0}};
-        for (long k = 0; k < layout_.early(); ++k) pieces.push_back({&factors_[k], layout_.columns() * layout_.factors[k].width});
+        for (long k = 0; k < layout_.early(); ++k) pieces.push_back({&factors_[k], first(k, layout_.panels)});
         return pieces;
     }
 

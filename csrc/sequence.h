@@ -1,6 +1,7 @@
 // What a caller hands over: a whole sequence, one layer, one direction. Plain data, the same for every instruction set.
 #pragma once
 
+#include <algorithm>
 #include <array>
 
 namespace recurra {
@@ -20,6 +21,7 @@ enum class Cell { lstm, lstm_in_parts, gru, gru_in_parts, rnn_tanh, rnn_relu };
 // Which block of H rows of some weights each of a unit's four sums takes; -1 for none.
 using Blocks = std::array<int, 4>;
 constexpr Blocks kNoBlocks{-1, -1, -1, -1};
+inline long count(const Blocks& rows) { return 4 - std::count(rows.begin(), rows.end(), -1); }
 
 // Deviations from the plain cell. Arrays are null where they are not in use.
 template <class T> struct Variant {

@@ -2,7 +2,7 @@
 // packed already.
 #pragma once
 
-#include "forward.h"
+#include "forward_parts.h"
 #include "kernels.h"
 
 namespace recurra::RECURRA_ISA {

@@ -162,7 +162,8 @@ Result by_equations(const Case& s) {
                 r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
             }
             if (!s.has_cell()) continue;
-            const Values gates(r.gates.begin() + (p.w_gates ? b * 3 * H : 0), r.gates.begin() + (p.w_gates ? (b + 1) * 3 * H : 0));
+            const long G = p.w_gates ? 3 * H : 0;
+            const Values gates(r.gates.begin() + b * G, r.gates.begin() + (b + 1) * G);
             // All that adds up to sum j of a unit: products with the input, h, the given cell state and the last gates.
             const auto sum = [&](int j, long u, const Values& cell) {
                 double a = input(j, u) + recurrent(j, u);
@@ -171,8 +172,8 @@ Result by_equations(const Case& s) {
                     a += p.bias_cell[row];
                     for (long k = 0; k < H; ++k) a += p.w_cell[row * H + k] * cell[k];
                 }
-                for (long k = 0; k < 3 * H && p.w_gates && p.gate_rows[j] >= 0; ++k) {
-                    a += p.w_gates[(p.gate_rows[j] * H + u) * 3 * H + k] * gates[k];
+                for (long k = 0; k < G && p.gate_rows[j] >= 0; ++k) {
+                    a += p.w_gates[(p.gate_rows[j] * H + u) * G + k] * gates[k];
                 }
                 return a;
             };
@@ -187,8 +188,8 @@ Result by_equations(const Case& s) {
                 r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = keep_c * c[u] + (1 - keep_c) * squashed[u];
             }
             for (long u = 0; u < H; ++u) output[u] = sigmoid(sum(3, u, squashed) + peep(v.peephole_o, u, squashed[u]));
-            for (long u = 0; u < H && p.w_gates; ++u) {
-                double* to = r.gates.data() + b * 3 * H + u;
+            for (long u = 0; u < H && G > 0; ++u) {
+                double* to = r.gates.data() + b * G + u;
                 to[0] = opened[0][u], to[H] = opened[1][u], to[2 * H] = output[u];
             }
             if (normed) squashed = normalize(squashed, s.norm_cell);

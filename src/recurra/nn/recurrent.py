@@ -81,8 +81,8 @@ class Recurrent(nn.Module):
 
         For inference on a stream, where reading the weights is what takes the time, from H = 256 on. ``"int8"`` has a
         scale for each row of a weight. The parameters stay as they are, and so does everything else: training, steps
-        with gradients, whole sequences; and all where the compiled kernels are not installed. A layer that they do not
-        step through is a :class:`SettingsError`.
+        with gradients, whole sequences; and all where the compiled kernels are not installed. Forms with further
+        products in a step, or with a mean over units, cannot do it and are a :class:`SettingsError`.
 
         >>> import torch
         >>> from recurra.nn import LSTM
@@ -98,8 +98,8 @@ class Recurrent(nn.Module):
         if storage is not None and not takes:
             raise SettingsError(
                 f"{self.cell}.compress_steps",
-                "needs a float32 layer of one direction, without layer norm, projection or products of its own. "
-                "See docs/how-to/replace-torch-layers.md.",
+                "needs a float32 layer of one direction, without layer_norm, proj_size, peephole='full', "
+                "candidate='cell', gates='FGR' or reset='before'. Leave these out, or the weights as they are.",
             )
         self._storage, self._streaming = storage, None
 

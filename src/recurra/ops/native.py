@@ -204,7 +204,7 @@ class Stream:
             for part, size in zip(state, self._sizes, strict=True):
                 if not (self._is_dense(part) and part.shape == (self._L, B, size)):
                     return None
-        after = tuple([torch.empty_like(part) for part in state])
+        after = tuple(map(torch.empty_like, state))
         self._run(B, torch.get_num_threads(), x.data_ptr(), *addresses(state), *addresses(after))
         self._last = after
         return after
@@ -263,9 +263,12 @@ def contiguous(tensors: Any) -> list[Any]:
     return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
 
 
+_NONE = ((0, 0, 0), (0, 0), (0,), ())  # by how many parts a state has
+
+
 def addresses(state: tuple[Tensor, ...]) -> tuple[int, ...]:
     """Of h, c and the gates; 0 for what the cell has not."""
-    return (*[part.data_ptr() for part in state], 0, 0)[:3]
+    return (*map(Tensor.data_ptr, state), *_NONE[len(state)])
 
 
 def _address(tensor: Tensor | None) -> int:
