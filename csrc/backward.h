@@ -578,23 +578,26 @@ private:
                 }
                 for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                     const Factor<T>& factor = f.layout_.factors[k];
-                    dsums = f.dsums_of(factor) + panel * chunk * kPanelWidth;
+                    dsums = f.dsums_of(factor) + (panel * chunk + begin) * kPanelWidth;
                     for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
-                        const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
-                        T* sums = f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip;
-                        for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
-                            if (!f.layout_.takes(factor, m, m + kSumRows)) continue;
-                            Tile<T, kSumRows, kSumVecs> acc;
-                            for (int i = 0; i < kSumRows; ++i) {
-                                for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
-                            }
-                            multiply_sum<T, kSumRows, kSumVecs>(acc, chunk - begin, dsums + begin * kPanelWidth + m,
-                                                                kPanelWidth, rows, kStrip);
-                            for (int i = 0; i < kSumRows; ++i) {
-                                for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
-                            }
-                        }
+                        add_product(factor, chunk - begin, dsums, f.packed_ + (strip * chunk + begin) * kStrip,
+                                    f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
                     }
+                }
+            }
+        }
+
+        // sums [4 W, kStrip] += dsums [count, 4 W]^T rows [count, kStrip], where a factor has weights.
+        void add_product(const Factor<T>& factor, long count, const T* dsums, const T* rows, T* sums) const {
+            for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
+                if (!f.layout_.takes(factor, m, m + kSumRows)) continue;
+                Tile<T, kSumRows, kSumVecs> acc;
+                for (int i = 0; i < kSumRows; ++i) {
+                    for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
+                }
+                multiply_sum<T, kSumRows, kSumVecs>(acc, count, dsums + m, kPanelWidth, rows, kStrip);
+                for (int i = 0; i < kSumRows; ++i) {
+                    for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
                 }
             }
         }

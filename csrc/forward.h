@@ -154,7 +154,6 @@ private:
             }
         }
 
-
         // The part's sums, [panel][row of the chunk][4 W]; parts do not wait for each other, so each has its own.
         T* sums(long panel, long row) const {
             return f.sums_ + ((part * f.layout_.panels + panel) * f.chunk_ + row) * kPanelWidth;

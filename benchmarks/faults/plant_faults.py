@@ -124,8 +124,8 @@ FAULTS = (
     Fault(
         "the weights' gradient misses the last rows",
         "backward.h",
-        "acc, chunk - begin, dsums + begin",
-        "acc, chunk - begin - 1, dsums + begin",
+        "acc, count, dsums + m",
+        "acc, count - 1, dsums + m",
     ),
     Fault(
         "layer norm: U h keeps its mean",

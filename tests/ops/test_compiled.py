@@ -22,7 +22,7 @@ from tolerances import assert_close
 pytestmark = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
 
 FORMS = {case.op: case for case in reversed(cases()) if case.plain and case.bias}
-OTHERS = ("layer-norm", "projection", "before", "full-peephole", "candidate", "FGR", "all-products")
+OTHERS = ("layer-norm", "projection", "before", "all-products", "all-products-layer-norm")
 FORMS |= {form: next(case for case in cases() if case.form == form) for form in OTHERS}
 
 
