@@ -7,7 +7,6 @@
 
 #include "layout.h"
 #include "memory.h"
-#include "threads.h"
 
 namespace recurra::RECURRA_ISA {
 
@@ -21,45 +20,45 @@ public:
           grid_(choose_grid(problem, layout_.panels, true)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
           barrier_(grid_.members()),
-          live_(plan_.steps) {}
+          live_(plan_.steps),
+          streams_(layout_.factors.size()),
+          first_strip_(layout_.factors.size() + 1) {}
 
     void run() {
-        const long columns = layout_.columns(), state = p_.B * layout_.padded, chunk = longest_chunk();
-        const long state_h = p_.B * layout_.padded_h, projections = p_.w_projection ? p_.P * layout_.padded : 0;
-        const bool cell = C::kHasCell;
-        weights_wanted_ = g_.dw_input || g_.dw_recurrent || g_.db_input || g_.db_recurrent;
-        input_strips_ = g_.dw_input ? strips(p_.D) : 0;
-        recurrent_strips_ = g_.dw_recurrent ? strips(p_.P) : 0;
-        const long all_strips = input_strips_ + recurrent_strips_;
-        const long streams_x = g_.dx.data ? vectors(p_.D) * W * columns : 0, streams_h = layout_.padded_h * columns;
-        const long peepholes = peepholes_wanted() ? 3 * layout_.padded * grid_.members() : 0;
-        const long norms = C::kNormed ? kNorms * layout_.padded * grid_.members() : 0;
-        Scratch scratch(size(streams_x) + size(streams_h) + size(columns * chunk) + size(state_h) +
-                        size(projections) + size(projections ? state_h : 0) + size(projections ? state : 0) +
-                        size(cell ? state : 0) + size(all_strips * kStrip * chunk) +
-                        size(all_strips * kStrip * columns) + size(columns) + size(peepholes) + size(norms) +
-                        (C::kNormed ? size(columns * chunk) + 2 * size(state) + size(p_.B * grid_.ranges * kPartial) : 0));
-        input_ = scratch.take<T>(streams_x);
-        recurrent_ = scratch.take<T>(streams_h);
-        dsums_ = scratch.take<T>(columns * chunk);
-        dh_ = scratch.take<T>(state_h);
-        projection_ = scratch.take<T>(projections);
-        dprojected_ = scratch.take<T>(projections ? state_h : 0);
-        dhidden_ = scratch.take<T>(projections ? state : 0);
-        dc_ = scratch.take<T>(cell ? state : 0);
-        packed_ = scratch.take<T>(all_strips * kStrip * chunk);
-        dweights_ = scratch.take<T>(all_strips * kStrip * columns);
-        dbias_ = scratch.take<T>(columns);
-        dpeephole_ = scratch.take<T>(peepholes);
-        dinput_sums_ = dsums_;
-        if (C::kNormed) {
-            dinput_sums_ = scratch.take<T>(columns * chunk);
-            dnorms_ = scratch.take<T>(norms);
-            dnormed_ = scratch.take<T>(state);
-            doutput_ = scratch.take<T>(state);
-            partial_ = scratch.take<T>(p_.B * grid_.ranges * kPartial);
+        const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
+        const long chunk = longest_chunk(), members = grid_.members(), projected = p_.w_projection ? 1 : 0;
+        const bool normed = p_.variant.layer_norm;
+        count_strips();
+        std::vector<Piece<T>> pieces{
+            {&dsums_, columns * chunk},
+            {&dh_, state_h},
+            {&projection_, projected * p_.P * layout_.padded},
+            {&dprojected_, projected * state_h},
+            {&dhidden_, projected * state},
+            {&dc_, C::kHasCell ? state : 0},
+            {&packed_, first_strip_.back() * kStrip * chunk},
+            {&dweights_, first_strip_.back() * kStrip * columns},
+            {&dbias_, columns},
+            {&dpeephole_, peepholes_wanted() ? 3 * layout_.padded * members : 0},
+            {&dinput_sums_, normed ? columns * chunk : 0},
+            {&dother_sums_, others_apart() ? columns * chunk : 0},
+            {&dnorms_, normed ? kNorms * layout_.padded * members : 0},
+            {&dinside_, C::kParts ? state : 0},
+            {&dlate_, C::kParts ? state : 0},
+            {&late_, layout_.late() ? p_.H * layout_.padded : 0},
+            {&dmade_, layout_.late() ? state : 0},
+            {&dgates_, p_.w_gates ? 3 * state : 0},
+            {&partial_, normed ? p_.B * grid_.ranges * kPartial : 0},
+        };
+        for (long k = 0; k < layout_.early(); ++k) {
+            const bool wanted = k > 0 || g_.dx;
+            pieces.push_back({&streams_[k], wanted ? vectors_of(k) * W * columns : 0});
         }
+        const Scratch scratch(pieces);
+        if (!normed) dinput_sums_ = dsums_;
+        if (!others_apart()) dother_sums_ = dsums_;
         chunk_rows_.resize(chunk);
+        places_.resize(chunk * layout_.factors.size());
         for (std::atomic<char>& live : live_) live = 0;
         run_team(grid_.members(), [this](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
@@ -72,9 +71,39 @@ private:
     static constexpr long kNorms = 14;  // i f g o of the gains over W x and U h, and of the bias; gain and bias of c
     static constexpr long kPartial = 64 / sizeof(T);  // sums of one row and one member under layer norm: a cache line
 
-    static std::size_t size(long count) { return Scratch::size<T>(count); }
     static long vectors(long count) { return (count + W - 1) / W; }
     static long strips(long count) { return (count + kStrip - 1) / kStrip; }
+    // Under layer norm those of the input and of U h are added up elsewhere.
+    bool biases_wanted() const { return g_.db_cell || (!p_.variant.layer_norm && (g_.db_input || g_.db_recurrent)); }
+    // Layer norm is of W x and U h: the gradients of the other products with the old state are those of the whole sums.
+    bool others_apart() const { return p_.variant.layer_norm && layout_.factors.size() > 2; }
+    long gates_apart() const { return p_.B * layout_.padded; }  // from one of i f o to the next
+    // Of the operand of a product.
+    long vectors_of(long k) const {
+        const Operand operand = layout_.factors[k].operand;
+        return operand == Operand::x ? vectors(p_.D) : (operand == Operand::h ? layout_.padded_h : layout_.padded) / W;
+    }
+    // Where the gradient of a factor's weights goes, or null.
+    T* dweights_of(const Factor<T>& factor) const {
+        switch (factor.operand) {
+            case Operand::x: return g_.dw_input;
+            case Operand::h: return g_.dw_recurrent;
+            case Operand::cell: return g_.dw_cell;
+            case Operand::made: return C::kLate == Late::recurrent ? g_.dw_recurrent : g_.dw_cell;
+            default: return g_.dw_gates ? g_.dw_gates + p_.gate_rows[sum_of(factor.operand)] * p_.H : nullptr;
+        }
+    }
+    // The gradients of its sums.
+    T* dsums_of(const Factor<T>& factor) const {
+        return factor.operand == Operand::x ? dinput_sums_ : factor.operand == Operand::h ? dsums_ : dother_sums_;
+    }
+    void count_strips() {
+        for (std::size_t k = 0; k < layout_.factors.size(); ++k) {
+            const Factor<T>& factor = layout_.factors[k];
+            first_strip_[k + 1] = first_strip_[k] + (dweights_of(factor) ? strips(factor.width) : 0);
+        }
+        weights_wanted_ = first_strip_.back() > 0 || biases_wanted();
+    }
     bool peepholes_wanted() const { return g_.dpeephole_i || g_.dpeephole_f || g_.dpeephole_o; }
 
     long longest_chunk() const {
@@ -89,9 +118,13 @@ private:
 
     // One real step of one row, for the products over a chunk.
     struct Row {
-        const T *x, *h;
         T* dx;
         long b;
+    };
+    // Its part in one of them: vectors of the operand, so far apart.
+    struct Place {
+        const T* first;
+        long apart;
     };
 
     struct Member {
@@ -134,26 +167,22 @@ private:
         void begin() {
             const Problem<T>& p = f.p_;
             const long padded = f.layout_.padded, columns = f.layout_.columns();
-            for (long v = mine(f.layout_.padded_h / W); v < mine_end(f.layout_.padded_h / W); ++v) {
-                f.layout_.pack_stream(p.w_recurrent, p.recurrent_rows, p.P, v, f.recurrent_ + v * W * columns);
-            }
-            for (long v = mine(padded / W); p.w_projection && v < mine_end(padded / W); ++v) {
-                for (long k = 0; k < p.P; ++k) {
-                    store(f.projection_ + (v * p.P + k) * W, load(p.w_projection + k * p.H + v * W, p.H - v * W));
+            for (long k = f.g_.dx ? 0 : 1; k < f.layout_.early(); ++k) {
+                for (long v = mine(f.vectors_of(k)); v < mine_end(f.vectors_of(k)); ++v) {
+                    f.layout_.pack_stream(f.layout_.factors[k], v, f.streams_[k] + v * W * columns);
                 }
             }
-            if (f.g_.dx.data) {
-                for (long v = mine(vectors(p.D)); v < mine_end(vectors(p.D)); ++v) {
-                    f.layout_.pack_stream(p.w_input, p.input_rows, p.D, v, f.input_ + v * W * columns);
-                }
+            if (p.w_projection) pack_columns(p.w_projection, p.P, f.projection_);
+            if (const Factor<T>* late = f.layout_.late()) {
+                pack_columns(late->weights + late->rows[3] * p.H * late->stride, p.H, f.late_);
             }
-            const long sums = (f.input_strips_ + f.recurrent_strips_) * kStrip * kPanelWidth;
+            const long sums = f.first_strip_.back() * kStrip * kPanelWidth;
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
                 std::fill_n(f.dweights_ + panel * sums, sums, T(0));
                 std::fill_n(f.dbias_ + panel * kPanelWidth, kPanelWidth, T(0));
             }
             if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
-            if (C::kNormed) std::fill_n(dnorms(), kNorms * padded, T(0));
+            if (p.variant.layer_norm) std::fill_n(dnorms(), kNorms * padded, T(0));
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
                 for (long at = first_h * W; at < last_h * W; at += W) {
@@ -165,9 +194,18 @@ private:
                     const long count = std::min(W, p.H - at);
                     store(f.dc_ + place * padded + at, f.g_.dc ? load(f.g_.dc + b * p.H + at, count) : Vec<T>{});
                 }
-                if (f.g_.dx.data && range == 0) {
+                if (p.w_gates) begin_gates(place, b);
+                if (f.g_.dx && range == 0) {
                     for (long t = f.plan_.length(place); t < p.T_; ++t) std::fill_n(f.g_.dx.at(t, b), p.D, T(0));
                 }
+            }
+        }
+
+        // weights [rows, H] -> [vector of columns][rows][W]
+        void pack_columns(const T* weights, long rows, T* to) const {
+            const long H = f.p_.H;
+            for (long v = mine(f.layout_.padded / W); v < mine_end(f.layout_.padded / W); ++v) {
+                for (long k = 0; k < rows; ++k) store(to + (v * rows + k) * W, load(weights + k * H + v * W, H - v * W));
             }
         }
 
@@ -175,7 +213,7 @@ private:
             const long n = f.plan_.count(step, part), base = f.plan_.first(from);
             const long chunk = f.plan_.first(to) - base;
             // Members that wait for each other within a step must all take it.
-            const bool together = (C::kNormed || f.p_.w_projection) && f.grid_.ranges > 1;
+            const bool together = (C::kParts || f.p_.w_projection) && f.grid_.ranges > 1;
             const bool arrives = together || (n > 0 && (carried || begins(step, n) || arrives_at(step, n)));
             bool live = false;
             if (arrives) {
@@ -200,7 +238,8 @@ private:
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const long at = sums_at(step, base, chunk, panel);
                 std::fill_n(f.dsums_ + at, n * kPanelWidth, T(0));
-                if (C::kNormed) std::fill_n(f.dinput_sums_ + at, n * kPanelWidth, T(0));
+                if (f.dinput_sums_ != f.dsums_) std::fill_n(f.dinput_sums_ + at, n * kPanelWidth, T(0));
+                if (f.dother_sums_ != f.dsums_) std::fill_n(f.dother_sums_ + at, n * kPanelWidth, T(0));
             }
         }
 
@@ -212,7 +251,7 @@ private:
         // Rows whose last step this is bring the gradient of their final state.
         bool begins(long step, long n) const {
             const long last = f.plan_.begin(part) + n - 1;
-            return (f.g_.dh || f.g_.dc) && f.plan_.length(last) == step + 1;
+            return (f.g_.dh || f.g_.dc || f.g_.dgates) && f.plan_.length(last) == step + 1;
         }
 
         static bool any_of(const T* values, long begin, long end) {
@@ -232,7 +271,8 @@ private:
             return false;
         }
 
-        // Nothing reached the sums; what is left in the carried gradients may be a cell's, beyond closed gates.
+        // Nothing reached the sums, so nothing the last gates; what is left in the other carried gradients may be a cell's,
+        // beyond closed gates.
         bool settle(long n) {
             const long padded = f.layout_.padded;
             bool left = false;
@@ -241,6 +281,10 @@ private:
                 if (!f.cell_.sees_state()) std::fill(dh + first_h * W, dh + last_h * W, T(0));
                 for (long k = first_h * W; k < last_h * W; ++k) left |= dh[k] != 0;
                 for (long k = first_panel * W; C::kHasCell && k < last_panel * W; ++k) left |= f.dc_[place * padded + k] != 0;
+                for (int k = 0; f.p_.w_gates && k < 3; ++k) {
+                    T* dgates = f.dgates_ + k * f.gates_apart() + place * padded;
+                    std::fill(dgates + first_panel * W, dgates + last_panel * W, T(0));
+                }
             }
             return left;
         }
@@ -276,8 +320,8 @@ private:
             if constexpr (C::kHasCell) {
                 if (f.p_.w_projection) through_projection(step);
             }
-            if constexpr (C::kNormed) {
-                return apply_normed(step, base, chunk);
+            if constexpr (C::kParts) {
+                return apply_in_parts(step, base, chunk);
             } else {
                 bool live = false;
                 for (long panel = first_panel; panel < last_panel; ++panel) {
@@ -356,52 +400,66 @@ private:
                 }
             }
             if (f.grid_.ranges > 1) f.barrier_.wait();
-            for_vectors(first_panel, last_panel, [&](long v, auto N) {
-                constexpr int vecs = decltype(N)::value;
-                for_rows(place0, place0 + n, [&](long first, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, vecs> acc = {};
-                    const T* rows[r];
-                    for (int i = 0; i < r; ++i) rows[i] = f.dprojected_ + (first + i) * padded_h;
-                    multiply_streams<T, r, vecs>(acc, p.P, rows, f.projection_ + v * W * p.P, p.P * W);
-                    for (int i = 0; i < r; ++i) {
-                        for (int j = 0; j < vecs; ++j) {
-                            store(f.dhidden_ + (first + i) * f.layout_.padded + (v + j) * W, acc[i][j]);
-                        }
-                    }
-                });
-            });
+            multiply_vectors<T>(
+                first_panel, last_panel, place0, place0 + n, p.P, f.projection_,
+                [&](long place) { return f.dprojected_ + place * padded_h; },
+                [&](Vec<T> dh, long v, long place) { store(f.dhidden_ + place * f.layout_.padded + v * W, dh); });
         }
 
         T* dnorms() const { return f.dnorms_ + me * kNorms * f.layout_.padded; }
         T* partial(long place, int of_range) const {
             return f.partial_ + (place * f.grid_.ranges + of_range) * kPartial;
         }
-        bool apply_normed(long step, long base, long chunk);  // with layer norm: normalized.h
+        // Steps in parts: backward_parts.h.
+        class Norms;
+        struct RowSums {  // where the gradients of a row's sums lie
+            long first, apart;
+            long of(long panel) const { return first + panel * apart; }
+        };
+        bool apply_in_parts(long step, long base, long chunk);
+        void close_row(long step, long i, const RowSums& sums);
+        void multiply_late(long n);
+        bool open_row(long step, long i, const RowSums& sums);
+        void through_norms(long step, long i, const RowSums& sums);
+        Unit<T> unit_in_parts(long step, long panel, long i) const;
+        void begin_gates(long place, long b);
+        void finish_gates(long place, long b) const;
 
-        // dh of the old state: through the recurrent product, and directly.
+        // The gradients of the old state: through its products, and directly.
         void to_the_old_state(long step, long base, long chunk, long n) {
-            const Problem<T>& p = f.p_;
-            const long place0 = f.plan_.begin(part), columns = f.layout_.columns(), padded = f.layout_.padded_h;
-            const T* dsums = f.dsums_ + (f.plan_.first(step, part) - base) * kPanelWidth;
-            for_vectors(first_h, last_h, [&](long v, auto N) {
+            const long place0 = f.plan_.begin(part), row0 = f.plan_.first(step, part) - base, padded = f.layout_.padded;
+            through(1, first_h, last_h, row0, row0 + n, chunk, [&](Vec<T> dh, long v, long row) {
+                const long place = place0 + row - row0, at = v * W;
+                T* const to = f.dh_ + place * f.layout_.padded_h + at;
+                if (const auto& mask = f.p_.variant.drop_h) {
+                    dh *= load(mask.at(0, f.plan_.row(place)) + at, std::max(0L, std::min(W, f.p_.P - at)));
+                }
+                if (f.cell_.sees_state()) dh += load(to);
+                store(to, dh);
+            });
+            for (long k = 2; k < f.layout_.early(); ++k) {
+                const Operand operand = f.layout_.factors[k].operand;
+                through(k, first_panel, last_panel, row0, row0 + n, chunk, [&](Vec<T> sum, long v, long row) {
+                    const long at = (place0 + row - row0) * padded + v * W;
+                    if (operand == Operand::cell) return store(f.dc_ + at, load(f.dc_ + at) + sum);
+                    store(f.dgates_ + number_of(operand) * f.gates_apart() + at, sum);
+                });
+            }
+        }
+
+        // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
+        template <class Leave>
+        void through(long k, long first, long last, long begin, long end, long chunk, Leave&& leave) const {
+            const T *dsums = f.dsums_of(f.layout_.factors[k]), *streams = f.streams_[k];
+            for_vectors(first, last, [&](long v, auto N) {
                 constexpr int vecs = decltype(N)::value;
-                for_rows(0, n, [&](long first, auto R) {
+                for_rows(begin, end, [&](long row, auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, vecs> acc;
-                    through_panels<r, vecs>(acc, dsums + first * kPanelWidth, kPanelWidth, chunk,
-                                            f.recurrent_ + v * W * columns);
+                    through_panels<r, vecs>(acc, dsums + row * kPanelWidth, kPanelWidth, chunk,
+                                            streams + v * W * f.layout_.columns());
                     for (int i = 0; i < r; ++i) {
-                        T* dh = f.dh_ + (place0 + first + i) * padded + v * W;
-                        for (int j = 0; j < vecs; ++j) {
-                            Vec<T> sum = acc[i][j];
-                            if (p.variant.drop_h) {
-                                const long at = (v + j) * W, count = std::max(0L, std::min(W, p.P - at));
-                                sum *= load(p.variant.drop_h.at(0, f.plan_.row(place0 + first + i)) + at, count);
-                            }
-                            if (f.cell_.sees_state()) sum += load(dh + j * W);
-                            store(dh + j * W, sum);
-                        }
+                        for (int j = 0; j < vecs; ++j) leave(acc[i][j], v + j, row + i);
                     }
                 });
             });
@@ -432,7 +490,7 @@ private:
             list_rows(from, live, to);
             if (f.grid_.members() > 1) f.barrier_.wait();
             if (f.weights_wanted_ && begin < chunk) pack_rows(begin, chunk);
-            if (f.g_.dx.data) input_gradient(begin, chunk);
+            if (f.g_.dx) input_gradient(begin, chunk);
             if (f.weights_wanted_ && begin < chunk) {
                 if (f.grid_.members() > 1) f.barrier_.wait();
                 weight_gradient(begin, chunk);
@@ -446,79 +504,100 @@ private:
                 for (long i = 0; range == 0 && i < f.plan_.count(step, part); ++i) {
                     const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
                     const long t = f.plan_.time(step, place, p.reverse);
-                    T* const dx = f.g_.dx.data ? f.g_.dx.at(t, b) : nullptr;
+                    T* const dx = f.g_.dx ? f.g_.dx.at(t, b) : nullptr;
                     if (step < live && dx) std::fill_n(dx, p.D, T(0));
-                    const T* h = step > 0 ? f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.P;
-                    f.chunk_rows_[f.plan_.first(step, part) + i - base] = {p.x.at(t, b), h, dx, b};
+                    const long row = f.plan_.first(step, part) + i - base, factors = f.layout_.factors.size();
+                    f.chunk_rows_[row] = {dx, b};
+                    for (long k = 0; k < factors; ++k) {
+                        f.places_[row * factors + k] = place_of(f.layout_.factors[k], step, i);
+                    }
                 }
             }
         }
 
-        // x and the old h of all rows in strips [strip][row][kStrip], as the sums over rows read them.
-        void pack_rows(long begin, long chunk) {
+        // Where the operand of a product lies: with the caller, or among what forward saved at this step or the last.
+        Place place_of(const Factor<T>& factor, long step, long i) const {
             const Problem<T>& p = f.p_;
-            const long strips = f.input_strips_ + f.recurrent_strips_;
-            for (long strip = mine(strips); strip < mine_end(strips); ++strip) {
-                const bool input = strip < f.input_strips_;
-                const long first = (input ? strip : strip - f.input_strips_) * kStrip, width = input ? p.D : p.P;
+            const Operand operand = factor.operand;
+            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
+            if (operand == Operand::x) return {p.x.at(f.plan_.time(step, place, p.reverse), b), W};
+            if (operand == Operand::h && step == 0) return {p.h0 + b * p.P, W};
+            if (operand == Operand::h) return {f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b), W};
+            if constexpr (C::kParts) {
+                if (operand == Operand::made) return saved_place(step, i, f.cell_.made());
+            }
+            if (operand == Operand::cell) return step > 0 ? saved_place(step - 1, i, 4) : Place{p.c0 + b * p.H, W};
+            if (step > 0) return saved_place(step - 1, i, sum_of(operand));
+            return {p.gates0 + b * factor.stride + p.gate_rows[sum_of(operand)] * p.H, W};
+        }
+
+        Place saved_place(long step, long i, long vector) const {
+            const long vectors = f.cell_.saved();
+            const T* first = f.g_.saved + saved_at(f.plan_, f.layout_, vectors, step, part, 0, i);
+            return {first + vector * W, f.plan_.going(step) * vectors * W};
+        }
+
+        // The operands of all rows in strips [strip][row][kStrip], as the sums over rows read them.
+        void pack_rows(long begin, long chunk) {
+            const long factors = f.layout_.factors.size(), strips = f.first_strip_.back();
+            for (long strip = mine(strips), k = 0; strip < mine_end(strips); ++strip) {
+                while (strip >= f.first_strip_[k + 1]) ++k;
+                const Factor<T>& factor = f.layout_.factors[k];
+                const auto& mask = f.p_.variant.drop_h;
+                const bool drops = mask && factor.operand == Operand::h;
+                const long first = (strip - f.first_strip_[k]) * kStrip;
                 T* to = f.packed_ + strip * chunk * kStrip;
-                for (long k = begin; k < chunk; ++k) {
-                    const Row& row = f.chunk_rows_[k];
+                for (long row = begin; row < chunk; ++row) {
+                    const Place& place = f.places_[row * factors + k];
                     for (long at = first; at < first + kStrip; at += W) {
-                        const long count = std::max(0L, std::min(W, width - at));
-                        Vec<T> values = load((input ? row.x : row.h) + at, count);
-                        if (!input && p.variant.drop_h) values *= load(p.variant.drop_h.at(0, row.b) + at, count);
-                        store(to + k * kStrip + at - first, values);
+                        const long count = std::max(0L, std::min(W, factor.width - at));
+                        Vec<T> values = load(place.first + at / W * place.apart, count);
+                        if (drops) values *= load(mask.at(0, f.chunk_rows_[row].b) + at, count);
+                        store(to + row * kStrip + at - first, values);
                     }
                 }
             }
         }
 
         void input_gradient(long begin, long chunk) {
-            const Problem<T>& p = f.p_;
-            const long first_row = begin + mine(chunk - begin), last_row = begin + mine_end(chunk - begin);
-            for_vectors(0, vectors(p.D), [&](long v, auto N) {
-                constexpr int vecs = decltype(N)::value;
-                for_rows(first_row, last_row, [&](long first, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, vecs> acc;
-                    through_panels<r, vecs>(acc, f.dinput_sums_ + first * kPanelWidth, kPanelWidth, chunk,
-                                            f.input_ + v * W * f.layout_.columns());
-                    for (int i = 0; i < r; ++i) {
-                        for (int j = 0; j < vecs; ++j) {
-                            const long at = (v + j) * W;
-                            store(f.chunk_rows_[first + i].dx + at, acc[i][j], p.D - at);
-                        }
-                    }
-                });
+            const long first = begin + mine(chunk - begin), last = begin + mine_end(chunk - begin), D = f.p_.D;
+            through(0, 0, vectors(D), first, last, chunk, [&](Vec<T> dx, long v, long row) {
+                store(f.chunk_rows_[row].dx + v * W, dx, D - v * W);
             });
         }
 
         void weight_gradient(long begin, long chunk) {
-            const long strips = f.input_strips_ + f.recurrent_strips_;
+            const long strips = f.first_strip_.back();
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                const T* dsums = f.dinput_sums_ + panel * chunk * kPanelWidth;
-                for (long k = begin; !C::kNormed && k < chunk; ++k) {
+                const T* dsums = f.dother_sums_ + panel * chunk * kPanelWidth;
+                for (long row = begin; f.biases_wanted() && row < chunk; ++row) {
                     for (int j = 0; j < 4; ++j) {
                         T* to = f.dbias_ + panel * kPanelWidth + j * W;
-                        store(to, load(to) + load(dsums + k * kPanelWidth + j * W));
+                        store(to, load(to) + load(dsums + row * kPanelWidth + j * W));
                     }
                 }
-                for (long strip = 0; strip < strips; ++strip) {
-                    if (strip == f.input_strips_) dsums = f.dsums_ + panel * chunk * kPanelWidth;
-                    const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
-                    T* sums = f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip;
-                    for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
-                        Tile<T, kSumRows, kSumVecs> acc;
-                        for (int i = 0; i < kSumRows; ++i) {
-                            for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
-                        }
-                        multiply_sum<T, kSumRows, kSumVecs>(acc, chunk - begin, dsums + begin * kPanelWidth + m,
-                                                            kPanelWidth, rows, kStrip);
-                        for (int i = 0; i < kSumRows; ++i) {
-                            for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
-                        }
+                for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
+                    const Factor<T>& factor = f.layout_.factors[k];
+                    dsums = f.dsums_of(factor) + (panel * chunk + begin) * kPanelWidth;
+                    for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
+                        add_product(factor, chunk - begin, dsums, f.packed_ + (strip * chunk + begin) * kStrip,
+                                    f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
                     }
+                }
+            }
+        }
+
+        // sums [4 W, kStrip] += dsums [count, 4 W]^T rows [count, kStrip], where a factor has weights.
+        void add_product(const Factor<T>& factor, long count, const T* dsums, const T* rows, T* sums) const {
+            for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
+                if (!f.layout_.takes(factor, m, m + kSumRows)) continue;
+                Tile<T, kSumRows, kSumVecs> acc;
+                for (int i = 0; i < kSumRows; ++i) {
+                    for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
+                }
+                multiply_sum<T, kSumRows, kSumVecs>(acc, count, dsums + m, kPanelWidth, rows, kStrip);
+                for (int i = 0; i < kSumRows; ++i) {
+                    for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
                 }
             }
         }
@@ -526,7 +605,7 @@ private:
         // From the scratch to the caller's tensors.
         void finish() {
             const Problem<T>& p = f.p_;
-            const long padded = f.layout_.padded, strips = f.input_strips_ + f.recurrent_strips_;
+            const long padded = f.layout_.padded, strips = f.first_strip_.back();
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
                 for (long at = first_h * W; f.g_.dh0 && at < std::min(p.P, last_h * W); at += W) {
@@ -535,36 +614,40 @@ private:
                 for (long at = first_panel * W; C::kHasCell && f.g_.dc0 && at < std::min(p.H, last_panel * W); at += W) {
                     store(f.g_.dc0 + b * p.H + at, load(f.dc_ + place * padded + at), p.H - at);
                 }
+                if (f.g_.dgates0) finish_gates(place, b);
             }
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
                 for (int j = 0; j < 4; ++j) {
                     long count;
                     const long input = f.layout_.weight_row(p.input_rows, panel, j, &count);
                     const long recurrent = f.layout_.weight_row(p.recurrent_rows, panel, j, &count);
+                    const long cell = f.layout_.weight_row(p.cell_rows, panel, j, &count);
                     const T* dbias = f.dbias_ + panel * kPanelWidth + j * W;
-                    if (!C::kNormed && f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
-                    if (!C::kNormed && f.g_.db_recurrent && recurrent >= 0) {
+                    const bool sums = !p.variant.layer_norm;  // whether they are those of these biases
+                    if (sums && f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
+                    if (sums && f.g_.db_recurrent && recurrent >= 0) {
                         std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
                     }
-                    for (long w = 0; w < count; ++w) {
-                        const T* sums = f.dweights_ + (panel * strips * kPanelWidth + j * W + w) * kStrip;
-                        if (f.g_.dw_input && input >= 0) {
-                            unpack(sums, p.D, f.g_.dw_input + (input + w) * p.D);
-                        }
-                        if (f.g_.dw_recurrent && recurrent >= 0) {
-                            unpack(sums + f.input_strips_ * kPanelWidth * kStrip, p.P,
-                                   f.g_.dw_recurrent + (recurrent + w) * p.P);
+                    if (f.g_.db_cell && cell >= 0) std::copy_n(dbias, count, f.g_.db_cell + cell);
+                    for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
+                        const Factor<T>& factor = f.layout_.factors[k];
+                        const long row = f.layout_.weight_row(factor.rows, panel, j, &count);
+                        const long column = (panel * strips + f.first_strip_[k]) * kPanelWidth + j * W;
+                        const T* from = f.dweights_ + column * kStrip;
+                        T* const to = f.dweights_of(factor);
+                        for (long w = 0; to && row >= 0 && w < count; ++w) {
+                            unpack(from + w * kStrip, factor.width, to + (row + w) * factor.stride);
                         }
                     }
                 }
             }
-            if (!dpeephole && !C::kNormed) return;
+            if (!dpeephole && !p.variant.layer_norm) return;
             f.barrier_.wait();
             if (dpeephole) {
                 T* const results[3] = {f.g_.dpeephole_i, f.g_.dpeephole_f, f.g_.dpeephole_o};
                 add_members(f.dpeephole_, results);
             }
-            if (C::kNormed) finish_norms();
+            if (p.variant.layer_norm) finish_norms();
         }
 
         void finish_norms() const {
@@ -608,14 +691,19 @@ private:
     Barrier barrier_;
     std::vector<std::atomic<char>> live_;
     std::vector<Row> chunk_rows_;
+    std::vector<Place> places_;    // [row of the chunk][factor]
+    std::vector<T*> streams_;      // the weights of each factor
+    std::vector<long> first_strip_;  // of each factor, and how many there are
     bool weights_wanted_ = false;
-    long input_strips_ = 0, recurrent_strips_ = 0;
-    T *input_, *recurrent_, *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
+    T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
-    T* dinput_sums_;  // of W x; without layer norm, the same as of U h
-    // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; of a step, dLN(c) and
-    // the gradient of o's sum; each row's and member's share of the means.
-    T *dnorms_ = nullptr, *dnormed_ = nullptr, *doutput_ = nullptr, *partial_ = nullptr;
+    T *dinput_sums_, *dother_sums_;  // of W x and of the whole sums; without layer norm, the same as of U h
+    // In parts: of a step, the gradients of what h is made of, of the last sum, and of what is made; the weights of its
+    // product; the gradients of i f o, [3, B, padded].
+    T *dinside_, *dlate_, *dmade_, *late_, *dgates_;
+    // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; each row's and member's
+    // share of the means.
+    T *dnorms_, *partial_;
 };
 
 }  // namespace recurra::RECURRA_ISA

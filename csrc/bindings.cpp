@@ -20,6 +20,7 @@ namespace recurra {
 namespace {
 
 using Address = std::uintptr_t;
+using Triple = std::array<Address, 3>;
 
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
 template <class T> Steps<T> steps(const std::array<Address, 3>& a) {
@@ -30,8 +31,8 @@ template <class T> Steps<T> steps(const std::array<Address, 3>& a) {
 struct Operator {
     bool f64;
     Cell cell;
-    std::array<int, 4> input_rows, recurrent_rows;
-    bool coupled, linear_candidate, linear_output;
+    Blocks input_rows, recurrent_rows, cell_rows, gate_rows;
+    bool coupled, linear_candidate, linear_output, layer_norm;
     double cell_clip, zoneout_h, zoneout_c;
 };
 
@@ -43,7 +44,7 @@ struct Given {
     int threads;
     std::array<Address, 3> x;
     Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
-    Address norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection;
+    Address norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0;
     std::array<Address, 3> keep_h, keep_c, drop_h;
 };
 
@@ -54,14 +55,17 @@ template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     p.lengths = at<const long>(g.lengths);
     p.reverse = g.reverse;
     p.threads = g.threads;
-    for (int j = 0; j < 4; ++j) p.input_rows[j] = op.input_rows[j], p.recurrent_rows[j] = op.recurrent_rows[j];
+    p.input_rows = op.input_rows, p.recurrent_rows = op.recurrent_rows;
+    p.cell_rows = op.cell_rows, p.gate_rows = op.gate_rows;
     p.w_input = at<const T>(g.w_input), p.w_recurrent = at<const T>(g.w_recurrent);
     p.bias_input = at<const T>(g.bias_input), p.bias_recurrent = at<const T>(g.bias_recurrent);
     p.x = steps<const T>(g.x);
     p.w_projection = at<const T>(g.w_projection);
-    p.h0 = at<const T>(g.h0), p.c0 = at<const T>(g.c0);
+    p.w_cell = at<const T>(g.w_cell), p.bias_cell = at<const T>(g.bias_cell), p.w_gates = at<const T>(g.w_gates);
+    p.h0 = at<const T>(g.h0), p.c0 = at<const T>(g.c0), p.gates0 = at<const T>(g.gates0);
     Variant<T>& v = p.variant;
     v.coupled = op.coupled, v.linear_candidate = op.linear_candidate, v.linear_output = op.linear_output;
+    v.layer_norm = op.layer_norm;
     v.cell_clip = static_cast<T>(op.cell_clip);
     v.zoneout_h = static_cast<T>(op.zoneout_h), v.zoneout_c = static_cast<T>(op.zoneout_c);
     v.peephole_i = at<const T>(g.peephole_i), v.peephole_f = at<const T>(g.peephole_f);
@@ -81,24 +85,23 @@ std::size_t saved_bytes(const Operator& op, const Given& g) {
                   : sizeof(float) * kernels<float>().saved(problem<float>(op, g));
 }
 
-using Triple = std::array<Address, 3>;
-
 template <class T>
-void forward_of(const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,
+void forward_of(const Operator& op, const Given& g, const Triple& y, const Triple& cells, const Triple& state,
                 Address saved) {
     Outputs<T> out;
     out.y = steps<T>(y), out.cells = steps<T>(cells);
-    out.h = at<T>(h), out.c = at<T>(c), out.saved = at<T>(saved);
+    out.h = at<T>(state[0]), out.c = at<T>(state[1]), out.gates = at<T>(state[2]), out.saved = at<T>(saved);
     const nb::gil_scoped_release free;
     kernels<T>().forward(problem<T>(op, g), out);
 }
 
 template <class T>
-void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh, Address dc,
-                 Address saved, const std::array<Triple, 3>& write_steps, const std::array<Address, 13>& write) {
+void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>& read, const Triple& dstate,
+                 Address saved, const std::array<Triple, 3>& write_steps, const std::array<Address, 17>& write) {
     Gradients<T> grad;
     grad.y = steps<const T>(read[0]), grad.dy = steps<const T>(read[1]), grad.dcells = steps<const T>(read[2]);
-    grad.dh = at<const T>(dh), grad.dc = at<const T>(dc), grad.saved = at<const T>(saved);
+    grad.dh = at<const T>(dstate[0]), grad.dc = at<const T>(dstate[1]), grad.dgates = at<const T>(dstate[2]);
+    grad.saved = at<const T>(saved);
     grad.dx = steps<T>(write_steps[0]);
     grad.dprojected = steps<T>(write_steps[1]), grad.hidden = steps<T>(write_steps[2]);
     grad.dh0 = at<T>(write[0]), grad.dc0 = at<T>(write[1]);
@@ -107,6 +110,8 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
     grad.dpeephole_i = at<T>(write[6]), grad.dpeephole_f = at<T>(write[7]), grad.dpeephole_o = at<T>(write[8]);
     grad.dnorm_input = at<T>(write[9]), grad.dnorm_recurrent = at<T>(write[10]);
     grad.dnorm_cell = at<T>(write[11]), grad.dnorm_cell_bias = at<T>(write[12]);
+    grad.dw_cell = at<T>(write[13]), grad.db_cell = at<T>(write[14]);
+    grad.dw_gates = at<T>(write[15]), grad.dgates0 = at<T>(write[16]);
     const nb::gil_scoped_release free;
     kernels<T>().backward(problem<T>(op, g), grad);
 }
@@ -115,7 +120,7 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
 class Stack {
 public:
     Stack(const Operator& op, const std::vector<Given>& layers, Storage storage)
-        : f64_(op.f64), sizes_(layers.front().sizes) {
+        : f64_(op.f64), sizes_(layers.front().sizes), gates_(count(op.gate_rows) * sizes_[3]) {
         for (const Given& layer : layers) {
             if (f64_) {
                 double_.push_back(kernels<double>().stepper(problem<double>(op, layer), storage));
@@ -128,28 +133,38 @@ public:
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
 
-    // x [B, D]; h, c and the new ones [L, B, H]. To give the interpreter to other threads costs as much as a small step.
-    void step(long B, int threads, Address x, Address h, Address c, Address new_h, Address new_c) const {
+    // x [B, D]; the parts of the states [L, B, ·]. To give the interpreter to other threads costs as much as a small step.
+    void step(long B, int threads, Address x, Address h, Address c, Address gates, Address new_h, Address new_c,
+              Address new_gates) const {
         constexpr long kLong = 1 << 18;  // products: 5 us or more
         std::optional<nb::gil_scoped_release> free;
         if (B * sizes_[3] * (sizes_[2] + sizes_[3]) >= kLong) free.emplace();
-        f64_ ? run(double_, B, threads, x, h, c, new_h, new_c) : run(float_, B, threads, x, h, c, new_h, new_c);
+        if (f64_) {
+            run<double>(double_, B, threads, x, {h, c, gates}, {new_h, new_c, new_gates});
+        } else {
+            run<float>(float_, B, threads, x, {h, c, gates}, {new_h, new_c, new_gates});
+        }
     }
 
 private:
     template <class T>
-    void run(const std::vector<std::unique_ptr<Stepper<T>>>& layers, long B, int threads, Address x, Address h,
-             Address c, Address new_h, Address new_c) const {
-        const Address layer = static_cast<Address>(B * sizes_[3]) * sizeof(T);
+    void run(const std::vector<std::unique_ptr<Stepper<T>>>& layers, long B, int threads, Address x, Triple before,
+             Triple after) const {
+        const long sizes[] = {sizes_[4], sizes_[3], gates_};  // of a row's h, c and gates
         for (const std::unique_ptr<Stepper<T>>& one : layers) {
-            one->run(B, threads, at<const T>(x), at<const T>(h), at<const T>(c), at<T>(new_h), at<T>(new_c));
-            x = new_h;
-            h += layer, c += c ? layer : 0, new_h += layer, new_c += new_c ? layer : 0;
+            one->run(B, threads, at<const T>(x), {at<const T>(before[0]), at<const T>(before[1]), at<const T>(before[2])},
+                     {at<T>(after[0]), at<T>(after[1]), at<T>(after[2])});
+            x = after[0];
+            for (int k = 0; k < 3; ++k) {
+                const Address layer = static_cast<Address>(B * sizes[k]) * sizeof(T);
+                before[k] += before[k] ? layer : 0, after[k] += after[k] ? layer : 0;
+            }
         }
     }
 
     bool f64_;
     std::array<long, 5> sizes_;
+    long gates_;  // of a row
     std::vector<std::unique_ptr<Stepper<float>>> float_;
     std::vector<std::unique_ptr<Stepper<double>>> double_;
 };
@@ -171,8 +186,9 @@ NB_MODULE(_native, m) {
     });
     nb::enum_<Cell>(m, "Cell")
         .value("lstm", Cell::lstm)
-        .value("normed_lstm", Cell::normed_lstm)
+        .value("lstm_in_parts", Cell::lstm_in_parts)
         .value("gru", Cell::gru)
+        .value("gru_in_parts", Cell::gru_in_parts)
         .value("rnn_tanh", Cell::rnn_tanh)
         .value("rnn_relu", Cell::rnn_relu);
     nb::class_<Block>(m, "Block").def(nb::init<std::size_t>()).def_prop_ro("address", [](const Block& block) {
@@ -181,26 +197,28 @@ NB_MODULE(_native, m) {
     nb::class_<Operator>(m, "Operator")
         .def(
             "__init__",
-            [](Operator* self, bool f64, Cell cell, const std::array<int, 4>& input_rows,
-               const std::array<int, 4>& recurrent_rows, bool coupled, bool linear_candidate, bool linear_output,
-               double cell_clip, double zoneout_h, double zoneout_c) {
-                new (self) Operator{f64,     cell,          input_rows, recurrent_rows, coupled, linear_candidate,
-                                    linear_output, cell_clip, zoneout_h,  zoneout_c};
+            [](Operator* self, bool f64, Cell cell, const Blocks& input_rows, const Blocks& recurrent_rows,
+               const Blocks& cell_rows, const Blocks& gate_rows, bool coupled, bool linear_candidate,
+               bool linear_output, bool layer_norm, double cell_clip, double zoneout_h, double zoneout_c) {
+                new (self) Operator{f64,        cell,    input_rows,       recurrent_rows, cell_rows,
+                                    gate_rows,  coupled, linear_candidate, linear_output,  layer_norm,
+                                    cell_clip, zoneout_h, zoneout_c};
             },
             nb::arg("f64"), nb::arg("cell"), nb::arg("input_rows"), nb::arg("recurrent_rows"),
-            nb::arg("coupled") = false, nb::arg("linear_candidate") = false, nb::arg("linear_output") = false,
+            nb::arg("cell_rows") = kNoBlocks, nb::arg("gate_rows") = kNoBlocks, nb::arg("coupled") = false,
+            nb::arg("linear_candidate") = false, nb::arg("linear_output") = false, nb::arg("layer_norm") = false,
             nb::arg("cell_clip") = 0.0, nb::arg("zoneout_h") = 0.0, nb::arg("zoneout_c") = 0.0)
         .def_ro("f64", &Operator::f64)
         .def("saved_bytes", &saved_bytes)
         .def("forward",
-             [](const Operator& op, const Given& g, const Triple& y, const Triple& cells, Address h, Address c,
+             [](const Operator& op, const Given& g, const Triple& y, const Triple& cells, const Triple& state,
                 Address saved) {
-                 (op.f64 ? forward_of<double> : forward_of<float>)(op, g, y, cells, h, c, saved);
+                 (op.f64 ? forward_of<double> : forward_of<float>)(op, g, y, cells, state, saved);
              })
-        .def("backward", [](const Operator& op, const Given& g, const std::array<Triple, 3>& read, Address dh,
-                            Address dc, Address saved, const std::array<Triple, 3>& write_steps,
-                            const std::array<Address, 13>& write) {
-            (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dh, dc, saved, write_steps, write);
+        .def("backward", [](const Operator& op, const Given& g, const std::array<Triple, 3>& read,
+                            const Triple& dstate, Address saved, const std::array<Triple, 3>& write_steps,
+                            const std::array<Address, 17>& write) {
+            (op.f64 ? backward_of<double> : backward_of<float>)(op, g, read, dstate, saved, write_steps, write);
         });
     nb::enum_<Storage>(m, "Storage")
         .value("full", Storage::full)
@@ -211,12 +229,12 @@ NB_MODULE(_native, m) {
         .def("step", &Stack::step);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, int threads,
-                            const Triple& x, const std::array<Address, 14>& tensors, const Triple& keep_h,
+                            const Triple& x, const std::array<Address, 18>& tensors, const Triple& keep_h,
                             const Triple& keep_c, const Triple& drop_h) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
-                         norm_cell, norm_cell_bias, w_projection] = tensors;
+                         norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0] = tensors;
             new (self) Given{sizes, lengths, reverse, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
                              h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection,
-                             keep_h, keep_c, drop_h};
+                             w_cell, bias_cell, w_gates, gates0, keep_h, keep_c, drop_h};
         });
 }

@@ -7,8 +7,13 @@
 //   saved()    vectors per panel that backward needs
 //   forward()  sums -> new h
 //   backward() dh -> gradient of the sums, and the part of the old h's gradient that does not go through the product
+//   kLate      whose last sum is a product with what the step makes, if its steps go in parts (parts.h):
+//   open()     sums -> what is made, which a product and layer norm may wait for
+//   close()    that, and its product -> new h
+//   close_back(), open_back() the other way round
 #pragma once
 
+#include "factors.h"
 #include "sequence.h"
 #include "simd.h"
 
@@ -22,6 +27,10 @@ template <class T> struct Unit {
     const T* c_before;         // backward: the cell state before the step
     long c_before_count;
     const T *keep_h, *keep_c;  // zoneout's masks from unit `at` on; null without
+    T* kept;                   // in parts: kKept vectors, from one part of the step to the next
+    const T* seen;             // in parts: the h that goes into the products
+    T* gates;                  // i f o for the next step, or the gradients of the last ones; null if nobody sees them
+    long gates_apart;          // from one of the three to the next
 };
 
 template <class T> inline Vec<T> derivative_of_sigmoid(Vec<T> s) { return s * (static_cast<T>(1) - s); }
@@ -29,7 +38,9 @@ template <class T> inline Vec<T> derivative_of_tanh(Vec<T> s) { return static_ca
 
 template <class T> struct Lstm {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = true, kNormed = false;
+    static constexpr bool kHasCell = true, kParts = false;
+    static constexpr Late kLate = Late::none;
+    static constexpr long kKept = 0;
     using V = Vec<T>;
     static constexpr long W = kWidth<T>;
 
@@ -50,11 +61,11 @@ template <class T> struct Lstm {
     V squash(V c) const { return v.linear_output ? c : tanh<T>(c); }
 
     struct Opened {
-        V i, f, g, o, c;  // c: before zoneout
+        V i, f, g, c;  // c: before zoneout
     };
 
     Opened open(const V (&a)[4], V before, const Unit<T>& u) const {
-        V ai = a[0], af = a[1], ao = a[3];
+        V ai = a[0], af = a[1];
         if (v.peephole_i) ai += load(v.peephole_i + u.at, u.count) * before;
         if (v.peephole_f) af += load(v.peephole_f + u.at, u.count) * before;
         const V one = all(static_cast<T>(1));
@@ -64,9 +75,17 @@ template <class T> struct Lstm {
         s.g = v.linear_candidate ? a[2] : tanh<T>(a[2]);
         s.c = s.f * before + s.i * s.g;
         if (v.cell_clip != 0) s.c = clamp<T>(s.c, -v.cell_clip, v.cell_clip);
-        if (v.peephole_o) ao += load(v.peephole_o + u.at, u.count) * s.c;
-        s.o = o_open ? one : sigmoid<T>(ao);
         return s;
+    }
+
+    V peep_o(V ao, V c, const Unit<T>& u) const {
+        return v.peephole_o ? ao + load(v.peephole_o + u.at, u.count) * c : ao;
+    }
+
+    V open_o(V ao, const Unit<T>& u) const {
+        const V o = o_open ? all(static_cast<T>(1)) : sigmoid<T>(ao);
+        if (u.saved) store(u.saved + 3 * W, o);
+        return o;
     }
 
     // The h that goes on.
@@ -88,7 +107,6 @@ template <class T> struct Lstm {
         store(u.saved, s.i);
         store(u.saved + W, s.f);
         store(u.saved + 2 * W, s.g);
-        store(u.saved + 3 * W, s.o);
         store(u.saved + 4 * W, c);
         if (keeps_cell()) store(u.saved + 5 * W, s.c);
     }
@@ -98,7 +116,7 @@ template <class T> struct Lstm {
         const V before = load(u.c);
         const Opened s = open(a, before, u);
         carry_c(s, before, u);
-        return s.o * squash(s.c);
+        return open_o(peep_o(a[3], s.c, u), u) * squash(s.c);
     }
 
     void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
@@ -139,9 +157,9 @@ template <class T> struct Lstm {
             const V free = f * before + i * g;
             dc = (free < all(-v.cell_clip)) | (free > all(v.cell_clip)) ? V{} : dc;
         }
-        V di = dc * g;
-        const V df = dc * before;
+        V di = dc * g, df = dc * before;
         if (v.coupled) di -= df;
+        if (u.gates) di += load(u.gates), df += load(u.gates + u.gates_apart);
         da[0] = i_open ? V{} : di * derivative_of_sigmoid<T>(i);
         da[1] = v.coupled || f_open ? V{} : df * derivative_of_sigmoid<T>(f);
         da[2] = dc * i;
@@ -163,25 +181,61 @@ template <class T> struct Lstm {
     }
 };
 
-// Layer norm over U h and over the c that h is made of: the walks take the cell apart (normalized.h).
-template <class T> struct NormedLstm : Lstm<T> {
-    static constexpr bool kNormed = true;
+// Makes c. Layer norm is over W x and U h, and over the c that h is made of.
+template <class T> struct LstmInParts : Lstm<T> {
+    static constexpr bool kParts = true;
+    static constexpr Late kLate = Late::cell;
+    static constexpr long kKept = 1;  // the sum of o
     using Lstm<T>::Lstm;
-    long input_sums() const { return Lstm<T>::saved(); }  // where among what is saved W x begins
-    long recurrent_sums() const { return Lstm<T>::saved() + 4; }  // and U h
-    long saved() const { return Lstm<T>::saved() + 8; }
+    using V = Vec<T>;
+    static constexpr long W = kWidth<T>;
 
-    // The gain over c and its bias.
-    Vec<T> gain(const Unit<T>& u) const { return load(this->v.norm_cell + u.at, u.count); }
-    Vec<T> bias(const Unit<T>& u) const {
-        return this->v.norm_cell_bias ? load(this->v.norm_cell_bias + u.at, u.count) : Vec<T>{};
+    long input_sums() const { return Lstm<T>::saved(); }          // where among what is saved W x begins
+    long recurrent_sums() const { return Lstm<T>::saved() + 4; }  // and U h
+    long saved() const { return Lstm<T>::saved() + (this->v.layer_norm ? 8 : 0); }
+    long made() const { return this->keeps_cell() ? 5 : 4; }      // and what is made
+
+    void save_sums(V from_x, V from_h, int j, const Unit<T>& u) const {
+        if (!u.saved) return;
+        store(u.saved + (input_sums() + j) * W, from_x);
+        store(u.saved + (recurrent_sums() + j) * W, from_h);
+    }
+
+    V open(const V (&a)[4], const Unit<T>& u) const {
+        const V before = load(u.c);
+        const auto s = Lstm<T>::open(a, before, u);
+        this->carry_c(s, before, u);
+        store(u.kept, this->peep_o(a[3], s.c, u));
+        if (u.gates) store(u.gates, s.i), store(u.gates + u.gates_apart, s.f);
+        return s.c;
+    }
+
+    // inside: c, or LN(c)
+    V close(V inside, V product, const Unit<T>& u) const {
+        const V o = this->open_o(load(u.kept) + product, u);
+        if (u.gates) store(u.gates + 2 * u.gates_apart, o);
+        return o * this->squash(inside);
+    }
+
+    V close_back(V dh, V inside, const Unit<T>& u, V& dinside) const {
+        const V o = load(u.saved + 3 * W);
+        const V da = Lstm<T>::close_back(dh, inside, o, dinside);
+        return u.gates ? da + load(u.gates + 2 * u.gates_apart) * derivative_of_sigmoid<T>(o) : da;
+    }
+
+    // Layer norm's gain over c and its bias.
+    V gain(const Unit<T>& u) const { return load(this->v.norm_cell + u.at, u.count); }
+    V bias(const Unit<T>& u) const {
+        return this->v.norm_cell_bias ? load(this->v.norm_cell_bias + u.at, u.count) : V{};
     }
 };
 
 // Reset gate after the product, as in torch.
 template <class T> struct Gru {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = false, kNormed = false;
+    static constexpr bool kHasCell = false, kParts = false;
+    static constexpr Late kLate = Late::none;
+    static constexpr long kKept = 0;
     using V = Vec<T>;
     static constexpr long W = kWidth<T>;
 
@@ -210,9 +264,53 @@ template <class T> struct Gru {
     }
 };
 
+// Reset gate before the product (Cho et al. 2014): makes r * h.
+template <class T> struct GruInParts : Gru<T> {
+    static constexpr bool kParts = true;
+    static constexpr Late kLate = Late::recurrent;
+    static constexpr long kKept = 2;  // z, and the sum of n
+    using Gru<T>::Gru;
+    using V = Vec<T>;
+    static constexpr long W = kWidth<T>;
+
+    long saved() const { return 4; }  // r z n, and what is made
+    long made() const { return 3; }
+
+    V open(const V (&a)[4], const Unit<T>& u) const {
+        const V r = sigmoid<T>(a[0]), z = sigmoid<T>(a[1]), made = r * load(u.seen, u.count);
+        store(u.kept, z);
+        store(u.kept + W, a[2] + a[3]);
+        if (u.saved) store(u.saved, r), store(u.saved + W, z), store(u.saved + 3 * W, made);
+        return made;
+    }
+
+    V close(V h_before, V product, const Unit<T>& u) const {
+        const V z = load(u.kept), n = tanh<T>(load(u.kept + W) + product);
+        if (u.saved) store(u.saved + 2 * W, n);
+        return n + z * (h_before - n);
+    }
+
+    // The gradients of the sums of z and n; what goes straight to the old h is returned.
+    V close_back(V dh, V h_before, const Unit<T>& u, V (&da)[4]) const {
+        const V z = load(u.saved + W), n = load(u.saved + 2 * W), direct = dh * z;
+        da[1] = dh * (h_before - n) * derivative_of_sigmoid<T>(z);
+        da[2] = da[3] = (dh - direct) * derivative_of_tanh<T>(n);
+        return direct;
+    }
+
+    // Through r * h: the gradient of r's sum, and of the h in it.
+    V open_back(V dmade, const Unit<T>& u, V& dr) const {
+        const V r = load(u.saved), made = load(u.saved + 3 * W);
+        dr = dmade * made * (static_cast<T>(1) - r);
+        return dmade * r;
+    }
+};
+
 template <class T, bool kTanh> struct Rnn {
     static constexpr int kUnits = 4;
-    static constexpr bool kHasCell = false, kNormed = false;
+    static constexpr bool kHasCell = false, kParts = false;
+    static constexpr Late kLate = Late::none;
+    static constexpr long kKept = 0;
     using V = Vec<T>;
 
     explicit Rnn(const Problem<T>&) {}

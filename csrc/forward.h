@@ -4,47 +4,44 @@
 // added in registers, and the cell's functions are applied there before anything goes back to memory.
 #pragma once
 
-#include "layout.h"
-#include "memory.h"
-#include "threads.h"
+#include <optional>
+
+#include "packed.h"
 
 namespace recurra::RECURRA_ISA {
 
 template <class C, class T> class Forward {
 public:
-    Forward(const Problem<T>& problem, const Outputs<T>& out)
+    // ready: the weights, where they are packed already.
+    Forward(const Problem<T>& problem, const Outputs<T>& out, const Packed<C, T>* ready = nullptr)
         : p_(problem),
           out_(out),
           cell_(problem),
           layout_(problem),
           grid_(choose_grid(problem, layout_.panels, out.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
-          barrier_(grid_.members()) {}
+          barrier_(grid_.members()) {
+        if (!ready) to_pack_.emplace(layout_);
+        packed_ = ready ? ready : &*to_pack_;
+    }
 
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
-        const long projections = p_.w_projection ? p_.H * layout_.padded_h : 0;
         chunk_ = longest_chunk();
         joined_ = joins();
-        const bool cell = C::kHasCell, old = cell_.sees_state(), drop = static_cast<bool>(p_.variant.drop_h);
-        Scratch scratch(size(columns * p_.D) + size(columns * p_.P) + size(columns) + size(grid_.parts * columns * chunk_) +
-                        size(cell ? state : 0) + size(old ? state_h : 0) + size(drop ? 2 * p_.B * p_.P : 0) +
-                        size(projections) + size(projections ? state : 0) +
-                        (C::kNormed ? size(p_.B * columns) + 2 * size(state) : 0));
-        input_ = scratch.take<T>(columns * p_.D);
-        recurrent_ = scratch.take<T>(columns * p_.P);
-        bias_ = scratch.take<T>(columns);
-        sums_ = scratch.take<T>(grid_.parts * columns * chunk_);
-        c_ = scratch.take<T>(cell ? state : 0);
-        h_ = scratch.take<T>(old ? state_h : 0);
-        dropped_ = scratch.take<T>(drop ? 2 * p_.B * p_.P : 0);
-        projection_ = scratch.take<T>(projections);
-        hidden_ = scratch.take<T>(projections ? state : 0);
-        if (C::kNormed) {
-            products_ = scratch.take<T>(p_.B * columns);
-            computed_ = scratch.take<T>(state);
-            o_ = scratch.take<T>(state);
-        }
+        const Scratch scratch(std::vector<Piece<T>>{
+            {&sums_, grid_.parts * columns * chunk_},
+            {&c_, C::kHasCell ? state : 0},
+            {&h_, cell_.sees_state() ? state_h : 0},
+            {&dropped_, p_.variant.drop_h ? 2 * p_.B * p_.P : 0},
+            {&hidden_, p_.w_projection ? state : 0},
+            {&products_, C::kParts ? p_.B * columns : 0},
+            {&others_, others_apart() ? p_.B * columns : 0},
+            {&made_, C::kParts ? state : 0},
+            {&late_, layout_.late() ? state : 0},
+            {&kept_, C::kKept * state},
+            {&gates_, p_.w_gates ? 3 * state : 0},
+        });
         going_of_.assign(grid_.members(), std::vector<Going>(p_.B));
         rows_of_.assign(grid_.members(), std::vector<const T*>(std::max(chunk_, p_.B)));
         run_team(grid_.members(), [this](int member) {
@@ -60,10 +57,13 @@ private:
     // added in the same registers, and no sums wait in memory.
     bool joins() const {
         constexpr std::size_t kNearest = 40 << 10;
-        return !C::kNormed && (p_.D + p_.P) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
+        return !C::kParts && (p_.D + p_.P) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
     }
 
-    static std::size_t size(long count) { return Scratch::size<T>(count); }
+    // Layer norm is of U h alone: other products with the old state are added up beside it.
+    bool others_apart() const { return p_.variant.layer_norm && layout_.early() > 2; }
+
+    long gates_apart() const { return p_.B * layout_.padded; }  // from one of i f o to the next
 
     // Rows of one part in the longest chunk.
     long longest_chunk() const {
@@ -78,7 +78,7 @@ private:
 
     // One row at one step.
     struct Going {
-        T *y, *cells, *c, *h, *saved, *moments, *dropped;  // saved: of the first panel
+        T *y, *cells, *c, *h, *saved, *moments, *dropped, *gates;  // saved: of the first panel
         const T *x, *keep_h, *keep_c, *drop_h;
         long place, b;
         bool last;
@@ -106,7 +106,7 @@ private:
               going(f.going_of_[member]) {}
 
         void run() {
-            pack();
+            if (f.to_pack_) f.to_pack_->pack(range * f.grid_.parts + part, f.grid_.members());
             begin();
             f.barrier_.wait();
             for (long from = 0; from < f.plan_.steps;) {
@@ -114,8 +114,8 @@ private:
                 if (!f.joined_) project(from, to);
                 long row = 0;  // of the part's rows in the chunk
                 for (long step = from; step < to; ++step) {
-                    if constexpr (C::kNormed) {
-                        advance_normed(step, row);
+                    if constexpr (C::kParts) {
+                        advance_in_parts(step, row);
                     } else {
                         advance(step, row);
                     }
@@ -123,27 +123,6 @@ private:
                     if (f.grid_.ranges > 1) f.barrier_.wait();
                 }
                 from = to;
-            }
-        }
-
-        // The members of a part share its panels out to be packed; with parts, all share all.
-        void pack() {
-            const Problem<T>& p = f.p_;
-            const int members = f.grid_.members(), me = range * f.grid_.parts + part;
-            const long first = share(f.layout_.panels, me, members), last = share(f.layout_.panels, me + 1, members);
-            for (long panel = first; panel < last; ++panel) {
-                f.layout_.pack_panel(p.w_input, p.input_rows, p.D, panel, f.input_ + panel * kPanelWidth * p.D);
-                f.layout_.pack_panel(p.w_recurrent, p.recurrent_rows, p.P, panel,
-                                     f.recurrent_ + panel * kPanelWidth * p.P);
-                f.layout_.pack_bias(panel, f.bias_ + panel * kPanelWidth);
-            }
-            if (!p.w_projection) return;
-            const long vectors = f.layout_.padded_h / W;
-            for (long v = share(vectors, me, members); v < share(vectors, me + 1, members); ++v) {
-                T* to = f.projection_ + v * W * p.H;  // [H, W]: its columns for the outputs of one vector
-                for (long k = 0; k < p.H; ++k) {
-                    for (long w = 0; w < W; ++w) to[k * W + w] = v * W + w < p.P ? p.w_projection[(v * W + w) * p.H + k] : T(0);
-                }
             }
         }
 
@@ -171,6 +150,7 @@ private:
                         store(f.out_.cells.at(t, b) + at, Vec<T>{}, count);
                     }
                 }
+                if constexpr (C::kParts) begin_gates(place, b, length == 0);
             }
         }
 
@@ -190,14 +170,14 @@ private:
                 }
             }
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const T *weights = f.input_ + panel * kPanelWidth * p.D, *bias = f.bias_ + panel * kPanelWidth;
+                const T *weights = f.packed_->factor(0, panel), *bias = f.packed_->bias(panel);
                 for_rows(0, n, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, 4> acc;
                     const T* from_rows[r];
                     for (int i = 0; i < r; ++i) {
                         from_rows[i] = rows[first + i];
-                        for (int j = 0; j < 4; ++j) acc[i][j] = C::kNormed ? Vec<T>{} : load(bias + j * W);
+                        for (int j = 0; j < 4; ++j) acc[i][j] = C::kParts ? Vec<T>{} : load(bias + j * W);
                     }
                     multiply<T, r, 4>(acc, p.D, from_rows, weights);
                     for (int i = 0; i < r; ++i) {
@@ -223,8 +203,8 @@ private:
             const Problem<T>& p = f.p_;
             const long n = list(step);
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const T* weights = f.recurrent_ + panel * kPanelWidth * p.P;
-                const T* begun = f.joined_ ? f.bias_ + panel * kPanelWidth : sums(panel, row);
+                const T *input = f.packed_->factor(0, panel), *recurrent = f.packed_->factor(1, panel);
+                const T* begun = f.joined_ ? f.packed_->bias(panel) : sums(panel, row);
                 const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
                 for_rows(0, n, [&](long first, auto R) {
                     constexpr int r = decltype(R)::value;
@@ -235,8 +215,8 @@ private:
                         states[i] = rows[first + i];
                         for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * next + j * W);
                     }
-                    if (f.joined_) multiply<T, r, 4>(acc, p.D, inputs, f.input_ + panel * kPanelWidth * p.D);
-                    multiply<T, r, 4>(acc, p.P, states, weights);
+                    if (f.joined_) multiply<T, r, 4>(acc, p.D, inputs, input);
+                    multiply<T, r, 4>(acc, p.P, states, recurrent);
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, going[first + i]);
                 });
             }
@@ -245,7 +225,15 @@ private:
             }
         }
 
-        void advance_normed(long step, long row);  // the same with layer norm: normalized.h
+        // Steps in parts: forward_parts.h.
+        void advance_in_parts(long step, long row);
+        void multiply_old_state(long n);
+        void open_row(long i, long row);
+        void multiply_made(long n);
+        void close_row(long i);
+        Unit<T> unit_in_parts(long i, long panel) const;
+        void begin_gates(long place, long b, bool ended);
+        void leave_gates(const Unit<T>& u, long b);
 
         // The h that goes into the product of a step.
         const T* before(long step, long place) const {
@@ -265,6 +253,7 @@ private:
             g.y = f.out_.y.at(t, b);
             if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
             g.c = f.c_ + place * f.layout_.padded, g.h = f.h_ + place * f.layout_.padded_h;
+            if (p.w_gates) g.gates = f.gates_ + place * f.layout_.padded;
             if (f.out_.saved) {
                 g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
                 g.moments = f.out_.saved + saved_moments_at(f.plan_, f.layout_, f.cell_.saved(), step, part, i);
@@ -290,15 +279,15 @@ private:
             return u;
         }
 
+        Vec<T> old_h(const Going& g, long at) const { return f.cell_.sees_state() ? load(g.h + at) : Vec<T>{}; }
+
         void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
             const Unit<T> u = unit_of(g, panel);
             if constexpr (C::kHasCell) {
                 leave_hidden(f.cell_.run(a, u), u, g);
             } else {
                 Vec<T> old[C::kUnits], h[C::kUnits];
-                for (int j = 0; j < C::kUnits; ++j) {
-                    old[j] = f.cell_.sees_state() ? load(g.h + f.layout_.unit(panel, j)) : Vec<T>{};
-                }
+                for (int j = 0; j < C::kUnits; ++j) old[j] = old_h(g, f.layout_.unit(panel, j));
                 f.cell_.forward(a, old, u, h);
                 for (int j = 0; j < C::kUnits; ++j) leave(h[j], f.layout_.unit(panel, j), g);
             }
@@ -316,8 +305,7 @@ private:
         }
 
         void leave_carried(Vec<T> h, long at, const Going& g) {
-            const Vec<T> before = f.cell_.sees_state() ? load(g.h + at) : Vec<T>{};
-            leave(f.cell_.carry_h(h, before, g.keep_h ? g.keep_h + at : nullptr, f.p_.P - at), at, g);
+            leave(f.cell_.carry_h(h, old_h(g, at), g.keep_h ? g.keep_h + at : nullptr, f.p_.P - at), at, g);
         }
 
         // The new h from output `at` on.
@@ -333,19 +321,9 @@ private:
         void project_hidden(long n) {
             const Problem<T>& p = f.p_;
             if (f.grid_.ranges > 1) f.barrier_.wait();
-            for_vectors(first_h, last_h, [&](long v, auto N) {
-                constexpr int vecs = decltype(N)::value;
-                for_rows(0, n, [&](long first, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, vecs> acc = {};
-                    const T* hidden[r];
-                    for (int i = 0; i < r; ++i) hidden[i] = f.hidden_ + going[first + i].place * f.layout_.padded;
-                    multiply_streams<T, r, vecs>(acc, p.H, hidden, f.projection_ + v * W * p.H, p.H * W);
-                    for (int i = 0; i < r; ++i) {
-                        for (int j = 0; j < vecs; ++j) leave_carried(acc[i][j], (v + j) * W, going[first + i]);
-                    }
-                });
-            });
+            const auto hidden = [&](long i) { return f.hidden_ + going[i].place * f.layout_.padded; };
+            multiply_vectors<T>(first_h, last_h, 0, n, p.H, f.packed_->projection(), hidden,
+                                [&](Vec<T> h, long v, long i) { leave_carried(h, v * W, going[i]); });
         }
     };
 
@@ -356,8 +334,12 @@ private:
     const Grid grid_;
     const Plan plan_;
     Barrier barrier_;
-    T *input_, *recurrent_, *bias_, *sums_, *c_, *h_, *dropped_, *projection_, *hidden_;
-    T *products_ = nullptr, *computed_ = nullptr, *o_ = nullptr;  // of a step under layer norm: U h, c, o
+    std::optional<Packed<C, T>> to_pack_;
+    const Packed<C, T>* packed_;
+    T *sums_, *c_, *h_, *dropped_, *hidden_;
+    // In parts. Of a step: the products with the old state (under layer norm that with h, and the others apart), what is
+    // made and its product, what is kept; and i f o [3, B, padded] for the next one.
+    T *products_, *others_, *made_, *late_, *kept_, *gates_;
     std::vector<std::vector<const T*>> rows_of_;
     std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;

@@ -1,11 +1,9 @@
 // Compiled once for each instruction set, with -DRECURRA_ISA=<its name>.
-#include <stdexcept>
-
-#include "backward.h"
-#include "forward.h"
+#include "backward_parts.h"
+#include "forward_parts.h"
 #include "kernels.h"
-#include "normalized.h"
 #include "random.h"
+#include "sequence_step.h"
 #include "step.h"
 
 namespace recurra::RECURRA_ISA {
@@ -14,8 +12,9 @@ namespace {
 // Call body with the cell of a problem: body(type).
 template <template <class> class Body, class T, class... Rest> auto with_cell(const Problem<T>& p, Rest&&... rest) {
     switch (p.cell) {
-        case Cell::normed_lstm: return Body<NormedLstm<T>>{}(p, rest...);
+        case Cell::lstm_in_parts: return Body<LstmInParts<T>>{}(p, rest...);
         case Cell::gru: return Body<Gru<T>>{}(p, rest...);
+        case Cell::gru_in_parts: return Body<GruInParts<T>>{}(p, rest...);
         case Cell::rnn_tanh: return Body<Rnn<T, true>>{}(p, rest...);
         case Cell::rnn_relu: return Body<Rnn<T, false>>{}(p, rest...);
         default: return Body<Lstm<T>>{}(p, rest...);
@@ -26,7 +25,7 @@ template <class C> struct CountSaved {
     template <class T> long operator()(const Problem<T>& p) {
         long steps = p.T_ * p.B;
         if (p.lengths) steps = std::accumulate(p.lengths, p.lengths + p.B, 0L);
-        return steps * (Layout<C, T>(p).panels * kWidth<T> * C(p).saved() + (C::kNormed ? kMoments : 0));
+        return steps * (Layout<C, T>(p).panels * kWidth<T> * C(p).saved() + (p.variant.layer_norm ? kMoments : 0));
     }
 };
 template <class C> struct RunForward {
@@ -38,9 +37,10 @@ template <class C> struct RunBackward {
 
 template <class C> struct MakeStepper {
     template <class T> std::unique_ptr<Stepper<T>> operator()(const Problem<T>& p, Storage storage) {
-        if constexpr (C::kNormed) {
-            throw std::invalid_argument("single steps under layer norm are not compiled");
+        if constexpr (C::kParts) {
+            return std::make_unique<SequenceStep<C, T>>(p);
         } else {
+            if (p.w_projection) return std::make_unique<SequenceStep<C, T>>(p);
             if constexpr (sizeof(T) == sizeof(float)) {
                 if (storage == Storage::bfloat16) return std::make_unique<Step<C, T, Bfloat16>>(p);
                 if (storage == Storage::int8) return std::make_unique<Step<C, T, int8_t>>(p);

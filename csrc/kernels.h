@@ -8,11 +8,16 @@
 
 namespace recurra {
 
+// What goes from step to step, [B, P], [B, H] and [B, K H]; dense. A cell does not look at parts that it has not.
+template <class T> struct State {
+    T *h, *c, *gates;
+};
+
 // One step of one layer, its weights packed once and for all.
 template <class T> struct Stepper {
     virtual ~Stepper() = default;
-    // x [B, D], h and c [B, H] before and after; all dense. The new h may not lie where the old one does.
-    virtual void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const = 0;
+    // x [B, D], dense. The new h may not lie where the old one does.
+    virtual void run(long B, int threads, const T* x, const State<const T>& before, const State<T>& after) const = 0;
 };
 
 // How a stepper stores its weights; the short forms are of float only.

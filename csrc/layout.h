@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cells.h"
+#include "factors.h"
 #include "plan.h"
 #include "threads.h"
 #include "tile.h"
@@ -12,40 +13,53 @@ namespace recurra::RECURRA_ISA {
 template <class C, class T> struct Layout {
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kUnitsOfPanel = C::kUnits * W;
     const Problem<T>& problem;
+    const std::vector<Factor<T>> factors;
     long panels, padded, padded_h;  // padded: units, rounded up to whole panels; padded_h: what goes out, likewise
 
     explicit Layout(const Problem<T>& p)
-        : problem(p), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel), padded(panels * kUnitsOfPanel),
-          padded_h(p.w_projection ? (p.P + W - 1) / W * W : padded) {}
+        : problem(p), factors(factors_of(p, C::kLate)), panels((p.H + kUnitsOfPanel - 1) / kUnitsOfPanel),
+          padded(panels * kUnitsOfPanel), padded_h(p.w_projection ? (p.P + W - 1) / W * W : padded) {}
+
+    // The product with what the step makes, or null.
+    const Factor<T>* late() const { return factors.back().operand == Operand::made ? &factors.back() : nullptr; }
+    long early() const { return static_cast<long>(factors.size()) - (late() != nullptr); }  // how many are not
 
     // Sums that a unit has rows of the weights for.
-    long sums() const { return std::count_if(problem.recurrent_rows, problem.recurrent_rows + 4, [](int r) { return r >= 0; }); }
+    long sums() const { return count(problem.recurrent_rows); }
     long columns() const { return panels * kPanelWidth; }
     long unit(long panel, int j) const { return C::kUnits == 1 ? panel * W : (panel * 4 + j) * W; }
 
     // The first row of the weights for sum j of a panel, or -1; `count` of its W rows are real.
-    long weight_row(const int (&blocks)[4], long panel, int j, long* count) const {
+    long weight_row(const Blocks& blocks, long panel, int j, long* count) const {
         const int block = blocks[C::kUnits == 1 ? j : 0];
         const long first = unit(panel, j);
         *count = std::min(W, std::max(0L, problem.H - first));
         return block < 0 || *count == 0 ? -1 : block * problem.H + first;
     }
 
-    // weights [G, K] -> one panel [K, 4 W]
-    void pack_panel(const T* weights, const int (&blocks)[4], long K, long panel, T* to) const {
+    // The weights of a factor [·, K] -> one panel [K, 4 W]
+    void pack_panel(const Factor<T>& factor, long panel, T* to) const {
+        const long K = factor.width;
         constexpr long kBlock = 16;  // rows of the panel that stay in the nearest cache while they are filled
         for (long k0 = 0; k0 < K; k0 += kBlock) {
             const long k1 = std::min(K, k0 + kBlock);
             for (int j = 0; j < 4; ++j) {
                 long count;
-                const long row = weight_row(blocks, panel, j, &count);
+                const long row = weight_row(factor.rows, panel, j, &count);
                 for (long w = 0; w < W; ++w) {
                     T* out = to + j * W + w;
-                    const T* in = row >= 0 && w < count ? weights + (row + w) * K : nullptr;
+                    const T* in = row >= 0 && w < count ? factor.weights + (row + w) * factor.stride : nullptr;
                     for (long k = k0; k < k1; ++k) out[k * kPanelWidth] = in ? in[k] : T(0);
                 }
             }
         }
+    }
+
+    // Whether any of the columns [begin, end) of a panel takes rows of a factor's weights.
+    bool takes(const Factor<T>& factor, long begin, long end) const {
+        const auto first = factor.rows.begin();
+        if (C::kUnits > 1) return *first >= 0;
+        return std::any_of(first + begin / W, first + (end + W - 1) / W, [](int row) { return row >= 0; });
     }
 
     void pack_bias(long panel, T* to) const {
@@ -53,25 +67,27 @@ template <class C, class T> struct Layout {
             long count;
             const long input = weight_row(problem.input_rows, panel, j, &count);
             const long recurrent = weight_row(problem.recurrent_rows, panel, j, &count);
+            const long cell = weight_row(problem.cell_rows, panel, j, &count);
             for (long w = 0; w < W; ++w) {
                 T sum = 0;
                 if (problem.bias_input && input >= 0 && w < count) sum += problem.bias_input[input + w];
                 if (problem.bias_recurrent && recurrent >= 0 && w < count) sum += problem.bias_recurrent[recurrent + w];
+                if (problem.bias_cell && cell >= 0 && w < count) sum += problem.bias_cell[cell + w];
                 to[j * W + w] = sum;
             }
         }
     }
 
-    // weights [G, K] -> one vector of its columns for all sums, [columns(), W]
-    void pack_stream(const T* weights, const int (&blocks)[4], long K, long vector, T* to) const {
-        const long valid = std::min(W, K - vector * W);
+    // The weights of a factor [·, K] -> one vector of their columns for all sums, [columns(), W]
+    void pack_stream(const Factor<T>& factor, long vector, T* to) const {
+        const long valid = std::min(W, factor.width - vector * W);
         for (long panel = 0; panel < panels; ++panel) {
             for (int j = 0; j < 4; ++j) {
                 long count;
-                const long row = weight_row(blocks, panel, j, &count);
+                const long row = weight_row(factor.rows, panel, j, &count);
                 for (long w = 0; w < W; ++w, to += W) {
                     const bool real = row >= 0 && w < count;
-                    store(to, real ? load(weights + (row + w) * K + vector * W, valid) : Vec<T>{});
+                    store(to, real ? load(factor.weights + (row + w) * factor.stride + vector * W, valid) : Vec<T>{});
                 }
             }
         }
@@ -96,10 +112,11 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, boo
     constexpr long kCache = 1 << 20;
     if (p.threads <= 1 || whole < kWorthATeam) return {1, 1};
     if (p.B >= 2 * kRows * p.threads) return {p.threads, 1};
-    // Some rows are enough where each member has all weights in a cache of its own, and under layer norm, whose steps
-    // would have three barriers.
+    // Some rows are enough where each member has all weights in a cache of its own, and where steps go in parts, which
+    // would have three barriers or more.
     const bool near = 4 * p.H * p.P * static_cast<long>(sizeof(T)) <= kCache;
-    if (p.cell == Cell::normed_lstm ? p.B >= 2 * p.threads : near && p.B >= 4 * p.threads) return {p.threads, 1};
+    const bool in_parts = p.cell == Cell::lstm_in_parts || p.cell == Cell::gru_in_parts;
+    if (in_parts ? p.B >= 2 * p.threads : near && p.B >= 4 * p.threads) return {p.threads, 1};
     if (panels >= p.threads && step >= kWorthABarrier) {
         return {1, training || worth_a_team(whole) ? p.threads : 1};
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 namespace recurra {
 
@@ -19,20 +20,32 @@ private:
     std::size_t bytes_;
 };
 
+// So many elements, and the pointer that is to tell where they lie.
+template <class T> struct Piece {
+    T** place;
+    long count;
+};
+
 // A block that is handed out in pieces, each aligned for any vector.
 class Scratch {
 public:
-    explicit Scratch(std::size_t bytes) : block_(bytes), next_(block_.data()) {}
-    template <class T> T* take(std::size_t count) {
-        char* piece = next_;
-        next_ += size<T>(count);
-        return reinterpret_cast<T*>(piece);
+    template <class T> explicit Scratch(const std::vector<Piece<T>>& pieces) : block_(bytes(pieces)) {
+        char* next = block_.data();
+        for (const Piece<T>& piece : pieces) {
+            *piece.place = reinterpret_cast<T*>(next);
+            next += size<T>(piece.count);
+        }
     }
     template <class T> static std::size_t size(std::size_t count) { return (count * sizeof(T) + 63) / 64 * 64; }
 
 private:
-    Block block_;
-    char* next_;
+    template <class T> static std::size_t bytes(const std::vector<Piece<T>>& pieces) {
+        std::size_t sum = 0;
+        for (const Piece<T>& piece : pieces) sum += size<T>(piece.count);
+        return sum;
+    }
+
+    const Block block_;
 };
 
 }  // namespace recurra

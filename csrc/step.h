@@ -20,13 +20,12 @@ public:
           weights_(Scratch::size<S>(layout_.columns() * (p_.D + p_.H))) {
         for (long panel = 0; panel < layout_.panels; ++panel) {
             layout_.pack_bias(panel, of_columns(panel, 0));
-            pack(p_.w_input, p_.input_rows, p_.D, panel, of_columns(panel, 1), weights(panel));
-            pack(p_.w_recurrent, p_.recurrent_rows, p_.H, panel, of_columns(panel, 2),
-                 weights(panel) + p_.D * kPanelWidth);
+            pack(layout_.factors[0], panel, of_columns(panel, 1), weights(panel));
+            pack(layout_.factors[1], panel, of_columns(panel, 2), weights(panel) + p_.D * kPanelWidth);
         }
     }
 
-    void run(long B, int threads, const T* x, const T* h, const T* c, T* new_h, T* new_c) const override {
+    void run(long B, int threads, const T* x, const State<const T>& before, const State<T>& after) const override {
         const long total = layout_.columns() * (p_.D + p_.H) * B;
         const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam && worth_a_team(2.0 * total)
                                 ? threads
@@ -42,8 +41,8 @@ public:
                         for (int j = 0; j < 4; ++j) acc[i][j] = load(of_columns(panel, 0) + j * W);
                     }
                     add<r>(acc, p_.D, x + first * p_.D, of_columns(panel, 1), weights(panel));
-                    add<r>(acc, p_.H, h + first * p_.H, of_columns(panel, 2), weights(panel) + p_.D * kPanelWidth);
-                    for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, h, c, new_h, new_c);
+                    add<r>(acc, p_.H, before.h + first * p_.H, of_columns(panel, 2), weights(panel) + p_.D * kPanelWidth);
+                    for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, before, after);
                 });
             }
         });
@@ -60,9 +59,10 @@ private:
         return reinterpret_cast<S*>(weights_.data()) + panel * (p_.D + p_.H) * kPanelWidth;
     }
 
-    void pack(const T* from, const int (&blocks)[4], long K, long panel, T* scales, S* to) const {
+    void pack(const Factor<T>& factor, long panel, T* scales, S* to) const {
+        const long K = factor.width;
         std::vector<T> full(K * kPanelWidth);
-        layout_.pack_panel(from, blocks, K, panel, full.data());
+        layout_.pack_panel(factor, panel, full.data());
         for (long column = 0; column < kPanelWidth; ++column) {
             T largest = 0;
             for (long k = 0; k < K; ++k) largest = std::max(largest, std::abs(full[k * kPanelWidth + column]));
@@ -88,24 +88,24 @@ private:
         }
     }
 
-    void apply(const Vec<T> (&a)[4], long panel, long row, const T* h, const T* c, T* new_h, T* new_c) const {
+    void apply(const Vec<T> (&a)[4], long panel, long row, const State<const T>& before, const State<T>& after) const {
         T cell[kWidth<T>];
         Unit<T> u{};
         u.at = layout_.unit(panel, 0);
         u.count = std::min(W, p_.H - u.at);
         u.c = cell;
-        if (C::kHasCell) store(cell, load(c + row + u.at, u.count));
+        if (C::kHasCell) store(cell, load(before.c + row + u.at, u.count));
         Vec<T> old[C::kUnits], now[C::kUnits];
         for (int j = 0; j < C::kUnits; ++j) {
             const long unit = layout_.unit(panel, j);
-            old[j] = load(h + row + unit, std::max(0L, p_.H - unit));
+            old[j] = load(before.h + row + unit, std::max(0L, p_.H - unit));
         }
         cell_.forward(a, old, u, now);
         for (int j = 0; j < C::kUnits; ++j) {
             const long unit = layout_.unit(panel, j);
-            store(new_h + row + unit, now[j], std::max(0L, p_.H - unit));
+            store(after.h + row + unit, now[j], std::max(0L, p_.H - unit));
         }
-        if (C::kHasCell) store(new_c + row + u.at, load(cell), u.count);
+        if (C::kHasCell) store(after.c + row + u.at, load(cell), u.count);
     }
 
     const Problem<T> p_;

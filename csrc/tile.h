@@ -111,4 +111,24 @@ template <class Body> inline void for_vectors(long begin, long end, Body&& body)
     if (rest == 1) body(first, Count<1>{});
 }
 
+// Rows [begin, end) times weights [vector][K][W], for the vectors [first, last): leave(sum, vector, row) for each.
+template <class T, class Row, class Leave>
+inline void multiply_vectors(long first, long last, long begin, long end, long K, const T* weights, Row&& row,
+                             Leave&& leave) {
+    constexpr long W = kWidth<T>;
+    for_vectors(first, last, [&](long v, auto N) {
+        constexpr int vecs = decltype(N)::value;
+        for_rows(begin, end, [&](long at, auto R) {
+            constexpr int r = decltype(R)::value;
+            Tile<T, r, vecs> acc = {};
+            const T* rows[r];
+            for (int i = 0; i < r; ++i) rows[i] = row(at + i);
+            multiply_streams<T, r, vecs>(acc, K, rows, weights + v * W * K, K * W);
+            for (int i = 0; i < r; ++i) {
+                for (int j = 0; j < vecs; ++j) leave(acc[i][j], v + j, at + i);
+            }
+        });
+    });
+}
+
 }  // namespace recurra::RECURRA_ISA

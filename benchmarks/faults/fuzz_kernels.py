@@ -38,7 +38,7 @@ class Draw:
         self.reverse = self.chance.random() < 0.4
         self.lengths = [self.chance.randint(0, self.T) for _ in range(self.B)] if self.chance.random() < 0.5 else None
         self.batch_first = self.chance.random() < 0.3
-        self.options = {"lstm": self.lstm_options, "gru": GRUOptions, "rnn": self.rnn_options}[self.op]()
+        self.options = {"lstm": self.lstm_options, "gru": self.gru_options, "rnn": self.rnn_options}[self.op]()
         self.G = len(self.options.rows) * self.H if self.op == "lstm" else {"gru": 3, "rnn": 1}[self.op] * self.H
         self.P = getattr(self.options, "proj_size", 0) or self.H
         self.masks = self.draw_masks()
@@ -48,9 +48,10 @@ class Draw:
     def lstm_options(self) -> LSTMOptions:
         maybe = self.chance.random
         coupled = maybe() < 0.25
-        gates = self.chance.choice([None, None, "NOG", "NIAF", "NOAF", *([] if coupled else ["NIG", "NFG"])])
+        gates = self.chance.choice([None, None, "NOG", "NIAF", "NOAF", "FGR", *([] if coupled else ["NIG", "NFG"])])
         return LSTMOptions(
-            peephole="diagonal" if maybe() < 0.4 else None,
+            peephole=self.chance.choice([None, None, "diagonal", "diagonal", "full"]),
+            candidate="cell" if maybe() < 0.2 else None,
             coupled=coupled,
             gates=gates,
             cell_clip=0.4 if maybe() < 0.25 else None,
@@ -58,6 +59,9 @@ class Draw:
             layer_norm=maybe() < 0.3,
             proj_size=self.chance.choice([0, 0, 0, 1, 16, 21]),
         )
+
+    def gru_options(self) -> GRUOptions:
+        return GRUOptions(reset=self.chance.choice(["after", "before"]))
 
     def rnn_options(self) -> RNNOptions:
         return RNNOptions(nonlinearity=self.chance.choice(["tanh", "relu"]))
@@ -78,11 +82,13 @@ class Draw:
         tensors = {"x": self.normal(self.T, self.B, self.D), "h0": self.normal(self.B, self.P)}
         if self.op == "lstm":
             tensors["c0"] = self.normal(self.B, self.H)
+            if self.options.gates == "FGR":
+                tensors["gates0"] = self.normal(self.B, self.options.state_sizes(self.H)[2])
         tensors |= {"input": self.normal(self.G, self.D), "recurrent": self.normal(self.G, self.P, scale=scale)}
         if self.chance.random() < 0.7:
             tensors |= {"bias_input": self.normal(self.G), "bias_recurrent": self.normal(self.G)}
-        if self.op == "lstm" and self.options.peephole:
-            tensors["peephole"] = self.normal(len(self.options.gate_rows), self.H)
+        if self.op == "lstm":
+            tensors |= self.draw_products()
         if getattr(self.options, "proj_size", 0):
             tensors["projection"] = self.normal(self.P, self.H, scale=self.H**-0.5)
         if self.op == "lstm" and self.options.layer_norm:
@@ -92,23 +98,39 @@ class Draw:
                 tensors["norm_cell_bias"] = self.normal(self.H)
         return tensors
 
+    def draw_products(self) -> dict[str, Tensor]:
+        """The weights of the cell state and of the last gates."""
+        options, H, K = self.options, self.H, len(self.options.gate_rows)
+        tensors = {}
+        if options.peephole == "diagonal":
+            tensors["peephole"] = self.normal(K, H)
+        if options.peephole == "full":
+            tensors["peephole"] = self.normal(self.G, H, scale=H**-0.5)
+        if options.candidate:
+            tensors["candidate"] = self.normal(H, H, scale=H**-0.5)
+            if self.chance.random() < 0.7:
+                tensors["candidate_bias"] = self.normal(H)
+        if options.gates == "FGR":
+            tensors["gate_recurrence"] = self.normal(K * H, K * H, scale=(K * H) ** -0.5)
+        return tensors
+
     def run(self, kernel: str, dtype: torch.dtype) -> dict[str, Tensor]:
         """Every output and every wanted gradient, under its name."""
         given = {name: value.to(dtype).requires_grad_(name in self.wanted) for name, value in self.tensors.items()}
         x = given["x"]
         if self.batch_first:
             x = x.transpose(0, 1).contiguous().transpose(0, 1)
-        weights = {k: v for k, v in given.items() if k not in ("x", "h0", "c0")}
+        weights = {k: v for k, v in given.items() if k not in ("x", "h0", "c0", "gates0")}
         masks = {k: v.to(dtype) for k, v in self.masks.items()}
         shared: dict[str, Any] = {"lengths": self.lengths, "reverse": self.reverse, "kernel": kernel}
         outputs: dict[str, Tensor | None]
         if self.op == "lstm":
             noise = LSTMNoise(**masks) if masks else None
-            state = (given["h0"], given["c0"])
-            y, cells, (h, c) = run_lstm(
+            state = tuple(given[name] for name in ("h0", "c0", "gates0") if name in given)
+            y, cells, state = run_lstm(
                 x, state, LSTMWeights(**weights), self.options, noise=noise, return_cells=True, **shared
             )
-            outputs = {"y": y, "cells": cells, "h": h, "c": c}
+            outputs = {"y": y, "cells": cells} | dict(zip(("h", "c", "gates"), state, strict=False))
         else:
             call, kind = (run_gru, GRUWeights) if self.op == "gru" else (run_rnn, RNNWeights)
             y, (h,) = call(x, (given["h0"],), kind(**weights), self.options, drop_h=masks.get("drop_h"), **shared)

@@ -43,8 +43,8 @@ FAULTS = (
     Fault(
         "the peephole of o sees the old cell",
         "cells.h",
-        "ao += load(v.peephole_o + u.at, u.count) * s.c;",
-        "ao += load(v.peephole_o + u.at, u.count) * before;",
+        "peep_o(a[3], s.c, u), u) * squash(s.c)",
+        "peep_o(a[3], before, u), u) * squash(s.c)",
     ),
     Fault(
         "no gradient through the clip's edge",
@@ -112,8 +112,8 @@ FAULTS = (
     Fault(
         "dropout's mask is forgotten in backward",
         "backward.h",
-        "sum *= load(p.variant.drop_h.at(0, f.plan_.row(place0 + first + i)) + at, count);",
-        "(void)count;",
+        "dh *= load(mask.at(0, f.plan_.row(place)) + at, std::max(0L, std::min(W, f.p_.P - at)));",
+        "",
     ),
     Fault(
         "the gradient of the final state is lost",
@@ -124,12 +124,12 @@ FAULTS = (
     Fault(
         "the weights' gradient misses the last rows",
         "backward.h",
-        "acc, chunk - begin, dsums + begin",
-        "acc, chunk - begin - 1, dsums + begin",
+        "acc, count, dsums + m",
+        "acc, count - 1, dsums + m",
     ),
     Fault(
         "layer norm: U h keeps its mean",
-        "normalized.h",
+        "forward_parts.h",
         "a[j] += of_h.normalize(from_h)",
         "a[j] += (from_h * of_h.scale)",
     ),
@@ -144,6 +144,39 @@ FAULTS = (
         "normalized.h",
         "(dy - mean_dy - y * mean_dy_y) * moments.scale",
         "(dy - mean_dy) * moments.scale",
+    ),
+    Fault("full peepholes: o sees the old cell", "cells.h", "return s.c;", "return before;"),
+    Fault(
+        "full peepholes: their gradient takes the place of the old cell's",
+        "backward.h",
+        "return store(f.dc_ + at, load(f.dc_ + at) + sum);",
+        "return store(f.dc_ + at, sum);",
+    ),
+    Fault(
+        "GRU: z resets in place of r",
+        "cells.h",
+        "made = r * load(u.seen, u.count);",
+        "made = z * load(u.seen, u.count);",
+    ),
+    Fault("GRU: no reset on the way back to h", "cells.h", "return dmade * r;", "return dmade;"),
+    Fault(
+        "FGR: the gradient of i comes to nothing",
+        "cells.h",
+        "if (u.gates) di += load(u.gates), df +=",
+        "if (u.gates) df +=",
+    ),
+    Fault("FGR: the last gates are not returned", "forward_parts.h", "if (g.last) leave_gates(u, g.b);", ""),
+    Fault(
+        "FGR: the weights' gradient is of the present gates",
+        "backward.h",
+        "saved_place(step - 1, i, sum_of(operand))",
+        "saved_place(step, i, sum_of(operand))",
+    ),
+    Fault(
+        "a single step begins from zero gates",
+        "sequence_step.h",
+        "p.gates0 = before.gates;",
+        "p.gates0 = after.gates;",
     ),
 )
 

@@ -23,6 +23,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "peephole diagonal": {"peephole": "diagonal"},
     "coupled": {"coupled": True},
     **{name: {"gates": name} for name in ("NIG", "NFG", "NOG", "NIAF", "NOAF")},
+    "peephole full": {"peephole": "full"},
+    "candidate cell": {"candidate": "cell"},
+    "FGR": {"gates": "FGR"},
     "layer_norm": {"layer_norm": True},
     "zoneout": {"zoneout": (0.1, 0.1)},
     "recurrent_dropout": {"recurrent_dropout": 0.2},
@@ -155,7 +158,10 @@ def _other_cell(name: str, cell: str, choice: Choice) -> dict[str, Any]:
 
 
 def variants(choice: Choice) -> dict[str, Any]:
-    """Our LSTM's variants, forward and backward, beside our plain one, torch's projection and a plain Python loop."""
+    """Our LSTM's variants, forward and backward, beside our plain one, torch's projection and a plain Python loop.
+
+    The GRU with its reset before the product is beside our GRU with its reset after it.
+    """
     table = Table(f"variants: training, T = {T}", "B", "H", "variant          ", "ms", "times plain")
     for B, H in choice.of([(32, 128), (8, 64), (32, 256)]):
         x, dy = torch.randn(2, T, B, H)
@@ -166,10 +172,12 @@ def variants(choice: Choice) -> dict[str, Any]:
         projected = {"projection to H / 2": recurra.nn.LSTM, "torch's projection": nn.LSTM}
         for name, kind in projected.items():
             works[name] = training(kind(H, H, proj_size=H // 2), x, dy[..., : H // 2].contiguous())
+        works |= {f"GRU, {reset}": training(recurra.nn.GRU(H, H, reset=reset), x, dy) for reset in ("after", "before")}
         check_agreement(works["plain"], works["Python loop"])
         seconds = measure(works, choice.budget)
         for name, value in seconds.items():
-            table.add(B, H, name, 1e3 * value, value / seconds["plain"])
+            plain = seconds["GRU, after" if name.startswith("GRU") else "plain"]
+            table.add(B, H, name, 1e3 * value, value / plain)
     return {"rows": table.rows}
 
 

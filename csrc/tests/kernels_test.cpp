@@ -31,10 +31,10 @@ struct Case {
     Problem<double> p;
     std::vector<long> lengths;
     Values x, w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole, keep_h, keep_c, drop_h;
-    Values norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection;
+    Values norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0;
 
     Case() {
-        p.cell = static_cast<Cell>(random_number(0, 4));
+        p.cell = static_cast<Cell>(random_number(0, 5));
         p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = p.P = random_number(1, 70);
         if (has_cell() && random_number(0, 2) == 0) p.P = random_number(1, 40), w_projection = random_values(p.P * p.H, 0.3);
         p.reverse = random_number(0, 1);
@@ -43,14 +43,11 @@ struct Case {
             for (long b = 0; b < p.B; ++b) lengths.push_back(random_number(0, p.T_));
             p.lengths = lengths.data();
         }
-        const bool gru = p.cell == Cell::gru, lstm = has_cell();
+        const bool gru = is_gru(), lstm = has_cell();
         const long blocks = lstm ? 4 : gru ? 3 : 1;
-        const int lstm_rows[4] = {0, 1, 2, 3}, gru_input[4] = {0, 1, 2, -1}, gru_recurrent[4] = {0, 1, -1, 2};
-        const int one[4] = {0, -1, -1, -1};
-        for (int j = 0; j < 4; ++j) {
-            p.input_rows[j] = lstm ? lstm_rows[j] : gru ? gru_input[j] : one[j];
-            p.recurrent_rows[j] = lstm ? lstm_rows[j] : gru ? gru_recurrent[j] : one[j];
-        }
+        const Blocks one{0, -1, -1, -1};
+        p.input_rows = lstm ? Blocks{0, 1, 2, 3} : gru ? Blocks{0, 1, 2, -1} : one;
+        p.recurrent_rows = lstm ? Blocks{0, 1, 2, 3} : gru ? Blocks{0, 1, -1, 2} : one;
         x = random_values(p.T_ * p.B * p.D);
         w_input = random_values(blocks * p.H * p.D, 0.3), w_recurrent = random_values(blocks * p.H * p.P, 0.3);
         bias_input = random_values(blocks * p.H), bias_recurrent = random_values(blocks * p.H);
@@ -66,7 +63,23 @@ struct Case {
         v.linear_candidate = random_number(0, 3) == 0, v.linear_output = random_number(0, 3) == 0;
         if (random_number(0, 2) == 0) v.zoneout_h = 0.3, v.zoneout_c = 0.2;
         if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.P), keep_c = random_values(p.T_ * p.B * p.H);
-        if (p.cell != Cell::normed_lstm) return;
+        if (p.cell == Cell::lstm_in_parts) vary_parts();
+    }
+
+    void vary_parts() {
+        Variant<double>& v = p.variant;
+        const double scale = 0.6 / std::sqrt(static_cast<double>(p.H));
+        if (random_number(0, 1)) {  // full peepholes, or a candidate that sees the cell state
+            const bool full = random_number(0, 1);
+            p.cell_rows = full ? Blocks{0, 1, 2, 3} : Blocks{-1, -1, 0, -1};
+            w_cell = random_values((full ? 4 : 1) * p.H * p.H, scale), bias_cell = random_values((full ? 4 : 1) * p.H);
+        }
+        if (random_number(0, 1)) {
+            p.gate_rows = {0, 1, -1, 2};
+            w_gates = random_values(9 * p.H * p.H, scale), gates0 = random_values(p.B * 3 * p.H);
+        }
+        v.layer_norm = random_number(0, 1);
+        if (!v.layer_norm) return;
         norm_input = random_values(4 * p.H, 1), norm_recurrent = random_values(4 * p.H, 1);
         norm_cell = random_values(p.H, 1), norm_cell_bias = random_values(p.H);
         v.norm_input = norm_input.data(), v.norm_recurrent = norm_recurrent.data();
@@ -79,6 +92,8 @@ struct Case {
         p.x = {x.data(), p.B * p.D, p.D};
         if (!w_projection.empty()) p.w_projection = w_projection.data();
         p.h0 = h0.data(), p.c0 = c0.data();
+        if (!w_cell.empty()) p.w_cell = w_cell.data(), p.bias_cell = bias_cell.data();
+        if (!w_gates.empty()) p.w_gates = w_gates.data(), p.gates0 = gates0.data();
         Variant<double>& v = p.variant;
         if (!peephole.empty()) {
             v.peephole_i = peephole.data(), v.peephole_f = v.peephole_i + p.H, v.peephole_o = v.peephole_f + p.H;
@@ -86,12 +101,13 @@ struct Case {
         if (!keep_h.empty()) v.keep_h = {keep_h.data(), p.B * p.P, p.P}, v.keep_c = {keep_c.data(), p.B * p.H, p.H};
         if (!drop_h.empty()) v.drop_h = {drop_h.data(), 0, p.P};
     }
-    bool has_cell() const { return p.cell == Cell::lstm || p.cell == Cell::normed_lstm; }
+    bool has_cell() const { return p.cell == Cell::lstm || p.cell == Cell::lstm_in_parts; }
+    bool is_gru() const { return p.cell == Cell::gru || p.cell == Cell::gru_in_parts; }
     long length(long b) const { return p.lengths ? lengths[b] : p.T_; }
 };
 
 struct Result {
-    Values y, cells, h, c;
+    Values y, cells, h, c, gates;
 };
 
 // (x - mean) / standard deviation * gain
@@ -112,7 +128,7 @@ Result by_equations(const Case& s) {
     const Variant<double>& v = p.variant;
     const long H = p.H;
     const long P = p.P;
-    Result r{Values(p.T_ * p.B * P), Values(p.T_ * p.B * H), s.h0, s.c0};
+    Result r{Values(p.T_ * p.B * P), Values(p.T_ * p.B * H), s.h0, s.c0, s.gates0};
     for (long b = 0; b < p.B; ++b) {
         for (long step = 0; step < s.length(b); ++step) {
             const long t = p.reverse ? s.length(b) - 1 - step : step;
@@ -124,36 +140,58 @@ Result by_equations(const Case& s) {
                 for (long d = 0; d < p.D; ++d) from_x[row] += p.x.at(t, b)[d] * p.w_input[row * p.D + d];
                 for (long k = 0; k < P; ++k) from_h[row] += seen[k] * p.w_recurrent[row * P + k];
             }
-            const bool normed = p.cell == Cell::normed_lstm;
+            const bool normed = v.layer_norm;
             if (normed) from_x = normalize(from_x, s.norm_input), from_h = normalize(from_h, s.norm_recurrent);
             const auto input = [&](int block, long u) { return from_x[block * H + u] + p.bias_input[block * H + u]; };
             const auto recurrent = [&](int block, long u) { return from_h[block * H + u] + p.bias_recurrent[block * H + u]; };
-            Values squashed(H), output(H);  // of the LSTM
-            for (long u = 0; u < H; ++u) {
-                double new_h = 0, new_c = 0;
-                if (s.has_cell()) {
-                    const auto sum = [&](int block) { return input(block, u) + recurrent(block, u); };
-                    const auto peep = [&](const double* w, double cell) { return w ? w[u] * cell : 0.0; };
-                    const double i = sigmoid(sum(0) + peep(v.peephole_i, c[u]));
-                    const double f = sigmoid(sum(1) + peep(v.peephole_f, c[u]));
-                    const double g = v.linear_candidate ? sum(2) : std::tanh(sum(2));
-                    const double cell = f * c[u] + i * g;
-                    const double o = sigmoid(sum(3) + peep(v.peephole_o, cell));
-                    squashed[u] = cell, output[u] = o;
-                    const double keep_c = v.keep_c ? v.keep_c.at(step, b)[u] : v.zoneout_c;
-                    new_c = keep_c * c[u] + (1 - keep_c) * cell;
-                } else if (p.cell == Cell::gru) {
-                    const double reset = sigmoid(input(0, u) + recurrent(0, u));
+            const auto reset = [&](long u) { return sigmoid(input(0, u) + recurrent(0, u)); };
+            for (long u = 0; u < H && !s.has_cell(); ++u) {
+                double new_h;
+                if (s.is_gru()) {
                     const double z = sigmoid(input(1, u) + recurrent(1, u));
-                    new_h = (1 - z) * std::tanh(input(2, u) + reset * recurrent(2, u)) + z * h[u];
+                    double product = reset(u) * recurrent(2, u);
+                    if (p.cell == Cell::gru_in_parts) {
+                        product = p.bias_recurrent[2 * H + u];
+                        for (long k = 0; k < H; ++k) product += p.w_recurrent[(2 * H + u) * H + k] * reset(k) * seen[k];
+                    }
+                    new_h = (1 - z) * std::tanh(input(2, u) + product) + z * h[u];
                 } else {
                     const double a = input(0, u) + recurrent(0, u);
                     new_h = p.cell == Cell::rnn_tanh ? std::tanh(a) : std::fmax(a, 0);
                 }
-                if (!s.has_cell()) r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
-                r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = new_c;
+                r.h[b * H + u] = r.y[(t * p.B + b) * H + u] = new_h;
             }
             if (!s.has_cell()) continue;
+            const long G = p.w_gates ? 3 * H : 0;
+            const Values gates(r.gates.begin() + b * G, r.gates.begin() + (b + 1) * G);
+            // All that adds up to sum j of a unit: products with the input, h, the given cell state and the last gates.
+            const auto sum = [&](int j, long u, const Values& cell) {
+                double a = input(j, u) + recurrent(j, u);
+                if (p.w_cell && p.cell_rows[j] >= 0) {
+                    const long row = p.cell_rows[j] * H + u;
+                    a += p.bias_cell[row];
+                    for (long k = 0; k < H; ++k) a += p.w_cell[row * H + k] * cell[k];
+                }
+                for (long k = 0; k < G && p.gate_rows[j] >= 0; ++k) {
+                    a += p.w_gates[(p.gate_rows[j] * H + u) * G + k] * gates[k];
+                }
+                return a;
+            };
+            const auto peep = [&](const double* w, long u, double cell) { return w ? w[u] * cell : 0.0; };
+            Values squashed(H), output(H), opened[2] = {Values(H), Values(H)};
+            for (long u = 0; u < H; ++u) {
+                const double i = sigmoid(sum(0, u, c) + peep(v.peephole_i, u, c[u]));
+                const double f = sigmoid(sum(1, u, c) + peep(v.peephole_f, u, c[u]));
+                const double g = v.linear_candidate ? sum(2, u, c) : std::tanh(sum(2, u, c));
+                opened[0][u] = i, opened[1][u] = f, squashed[u] = f * c[u] + i * g;
+                const double keep_c = v.keep_c ? v.keep_c.at(step, b)[u] : v.zoneout_c;
+                r.c[b * H + u] = r.cells[(t * p.B + b) * H + u] = keep_c * c[u] + (1 - keep_c) * squashed[u];
+            }
+            for (long u = 0; u < H; ++u) output[u] = sigmoid(sum(3, u, squashed) + peep(v.peephole_o, u, squashed[u]));
+            for (long u = 0; u < H && G > 0; ++u) {
+                double* to = r.gates.data() + b * G + u;
+                to[0] = opened[0][u], to[H] = opened[1][u], to[2 * H] = output[u];
+            }
             if (normed) squashed = normalize(squashed, s.norm_cell);
             Values made(H);
             for (long u = 0; u < H; ++u) {
@@ -174,11 +212,12 @@ Result by_equations(const Case& s) {
 Result by_kernel(const Case& s, const Block* saved) {
     const Problem<double>& p = s.p;
     const bool lstm = s.has_cell();
-    Result r{Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN)};
+    Result r{Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN),
+             Values(s.gates0.size(), NAN)};
     Outputs<double> out;
     out.y = {r.y.data(), p.B * p.P, p.P};
     if (lstm) out.cells = {r.cells.data(), p.B * p.H, p.H};
-    out.h = r.h.data(), out.c = r.c.data();
+    out.h = r.h.data(), out.c = r.c.data(), out.gates = r.gates.data();
     out.saved = saved ? reinterpret_cast<double*>(saved->data()) : nullptr;
     instruction_set().f64.forward(p, out);
     return r;
@@ -203,15 +242,16 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     const Problem<double>& p = s.p;
     const bool lstm = s.has_cell();
     const Values dy = random_values(result.y.size(), 1), dh = random_values(result.h.size(), 1);
-    const Values dc = random_values(lstm ? result.c.size() : 0, 1);
+    const Values dc = random_values(lstm ? result.c.size() : 0, 1), dgates = random_values(result.gates.size(), 1);
     Values *inputs[] = {&s.x, &s.h0, &s.c0, &s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.peephole,
-                        &s.norm_input, &s.norm_recurrent, &s.norm_cell, &s.norm_cell_bias, &s.w_projection};
+                        &s.norm_input, &s.norm_recurrent, &s.norm_cell, &s.norm_cell_bias, &s.w_projection,
+                        &s.w_cell, &s.bias_cell, &s.w_gates, &s.gates0};
     std::vector<Values> gradients;
     for (Values* input : inputs) gradients.emplace_back(input->size(), NAN);
     if (!lstm) gradients[2].assign(s.c0.size(), 0);
     Gradients<double> g;
     g.y = {result.y.data(), p.B * p.P, p.P}, g.dy = {dy.data(), p.B * p.P, p.P};
-    g.dh = dh.data(), g.dc = lstm ? dc.data() : nullptr;
+    g.dh = dh.data(), g.dc = lstm ? dc.data() : nullptr, g.dgates = p.w_gates ? dgates.data() : nullptr;
     g.saved = reinterpret_cast<const double*>(saved.data());
     g.dx = {gradients[0].data(), p.B * p.D, p.D};
     g.dh0 = gradients[1].data(), g.dc0 = gradients[2].data();
@@ -222,6 +262,8 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     }
     g.dnorm_input = gradients[8].data(), g.dnorm_recurrent = gradients[9].data();
     g.dnorm_cell = gradients[10].data(), g.dnorm_cell_bias = gradients[11].data();
+    if (p.w_cell) g.dw_cell = gradients[13].data(), g.db_cell = gradients[14].data();
+    if (p.w_gates) g.dw_gates = gradients[15].data(), g.dgates0 = gradients[16].data();
     Values dprojected(p.T_ * p.B * p.P), hidden(p.T_ * p.B * p.H);
     if (p.w_projection) {
         g.dprojected = {dprojected.data(), p.B * p.P, p.P}, g.hidden = {hidden.data(), p.B * p.H, p.H};
@@ -236,9 +278,9 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     constexpr double kStep = 1e-6;
     const auto mixture = [&] {
         const Result r = by_equations(s);
-        return dot(dy, r.y) + dot(dh, r.h) + dot(dc, r.c);
+        return dot(dy, r.y) + dot(dh, r.h) + dot(dc, r.c) + dot(dgates, r.gates);
     };
-    for (int k = 0; k < 13; ++k) {
+    for (int k = 0; k < 17; ++k) {
         if (inputs[k]->empty()) continue;
         const Values kept = *inputs[k], direction = random_values(kept.size(), 1);
         double sides[2];
@@ -256,15 +298,19 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
 
 void check_step(const Case& s) {
     const Problem<double>& p = s.p;
-    if (p.cell == Cell::normed_lstm || p.w_projection || !s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
+    if (!s.drop_h.empty() || !s.keep_h.empty() || p.lengths || p.reverse) return;
     const std::unique_ptr<Stepper<double>> stepper = instruction_set().f64.stepper(p, Storage::full);
-    Values h = s.h0, c = s.c0, new_h(h.size(), NAN), new_c(c.size(), NAN);
+    Values h = s.h0, c = s.c0, gates = s.gates0;
+    Values new_h(h.size(), NAN), new_c(c.size(), NAN), new_gates(gates.size(), NAN);
     for (long t = 0; t < p.T_; ++t) {
-        stepper->run(p.B, p.threads, p.x.at(t, 0), h.data(), c.data(), new_h.data(), new_c.data());
+        stepper->run(p.B, p.threads, p.x.at(t, 0), {h.data(), c.data(), gates.data()},
+                     {new_h.data(), new_c.data(), new_gates.data()});
         std::swap(h, new_h);
-        if (p.cell == Cell::lstm) std::swap(c, new_c);
+        if (s.has_cell()) std::swap(c, new_c), std::swap(gates, new_gates);
     }
-    expect_close("step h", h, by_equations(s).h);
+    const Result want = by_equations(s);
+    expect_close("step h", h, want.h);
+    expect_close("step gates", gates, want.gates);
 }
 
 void check_one() {
@@ -277,6 +323,7 @@ void check_one() {
     if (s.has_cell()) {
         expect_close("c", training.c, want.c);
         expect_close("cells", training.cells, want.cells);
+        expect_close("gates", training.gates, want.gates);
     }
     check_backward(s, training, saved);
     check_step(s);

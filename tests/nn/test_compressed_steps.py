@@ -106,7 +106,7 @@ def test_training_and_whole_sequences_stay_exact():
         (LSTM(2, 3), "int4", "there is no 'int4'"),
         (LSTM(2, 3, bidirectional=True), "int8", "one direction"),
         (LSTM(2, 3, dtype=torch.float64), "int8", "float32"),
-        (LSTM(2, 3, layer_norm=True), "int8", "a form"),
+        (LSTM(2, 3, layer_norm=True), "int8", "without layer_norm"),
     ],
     ids=["name", "bidirectional", "float64", "layer-norm"],
 )

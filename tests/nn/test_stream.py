@@ -18,15 +18,21 @@ LAYERS = {
     "peephole-coupled": (LSTM, {"peephole": "diagonal", "coupled": True}),
     "zoneout": (LSTM, {"zoneout": (0.2, 0.1)}),
     "clip-NOG": (LSTM, {"cell_clip": 0.3, "gates": "NOG"}),
+    "layer-norm": (LSTM, {"layer_norm": True, "peephole": "diagonal"}),
+    "projection": (LSTM, {"proj_size": 11, "zoneout": (0.2, 0.1)}),
+    "full-peephole": (LSTM, {"peephole": "full", "layer_norm": True, "proj_size": 13}),
+    "candidate": (LSTM, {"candidate": "cell"}),
+    "FGR": (LSTM, {"gates": "FGR", "coupled": True}),
     "gru": (GRU, {}),
+    "gru-before": (GRU, {"reset": "before"}),
     "tanh": (RNN, {}),
     "relu": (RNN, {"nonlinearity": "relu", "bias": False}),
 }
 
 
 def zeros(layer: nn.Module, B: int) -> tuple[torch.Tensor, ...] | torch.Tensor:
-    h = torch.zeros(layer.num_layers, B, layer.hidden_size, dtype=layer.weight_ih_l0.dtype)
-    return (h, h.clone()) if isinstance(layer, LSTM) else h
+    state = layer.begin(B)
+    return state if isinstance(layer, LSTM) else state[0]
 
 
 def parts(state: tuple[torch.Tensor, ...] | torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -15,7 +15,9 @@ from tolerances import assert_close
 LAYERS = {
     "lstm": (LSTM, {}),
     "stack": (LSTM, {"num_layers": 2, "bidirectional": True, "coupled": True, "peephole": "diagonal"}),
+    "products": (LSTM, {"peephole": "full", "candidate": "cell", "gates": "FGR"}),
     "gru": (GRU, {}),
+    "gru-before": (GRU, {"reset": "before", "bidirectional": True}),
     "rnn": (RNN, {"nonlinearity": "relu"}),
 }
 compiled_only = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
@@ -94,11 +96,10 @@ def test_forward_mode(layer):
 
 
 @compiled_only
-@pytest.mark.parametrize("case", [c for c in cases() if c.op == "lstm" and c.compiled], ids=str)
+@pytest.mark.parametrize("case", [c for c in cases() if c.op == "lstm"], ids=str)
 def test_the_operator_keeps_its_word(case: Case):
     p = problem(case).to(torch.float32, grad=True)
-    sequence = lstm_cpu._sequence(
-        p.x, p.state, LSTMWeights(**p.weights), LSTMNoise(**p.masks), torch.tensor([5, 2, 0, 3])
-    )
+    weights, noise = LSTMWeights(**p.weights), LSTMNoise(**p.masks)
+    sequence = lstm_cpu._sequence(p.x, p.state, weights, case.options, noise, torch.tensor([5, 2, 0, 3]))
     arguments = (*sequence, f"lstm:{case.options.as_text}", False, True)
     torch.library.opcheck(torch.ops.recurra.sequence.default, arguments, atol=1e-5, rtol=1e-5)

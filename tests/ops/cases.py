@@ -18,7 +18,6 @@ from recurra.ops import (
     RNNWeights,
     gru,
     lstm,
-    native,
     rnn,
 )
 from recurra.types import State
@@ -40,6 +39,9 @@ LSTM_FORMS = {
     "FGR-coupled-peephole": {"gates": "FGR", "coupled": True, "peephole": "diagonal"},
     "layer-norm-projection": {"layer_norm": True, "proj_size": 2, "peephole": "diagonal"},
     "candidate-NIAF": {"candidate": "cell", "gates": "NIAF"},
+    "all-products": {"peephole": "full", "candidate": "cell", "gates": "FGR", "coupled": True},
+    "all-products-layer-norm": {"peephole": "full", "gates": "FGR", "layer_norm": True, "proj_size": 2},
+    "full-peephole-zoneout": {"peephole": "full", "zoneout": (0.3, 0.2), "cell_clip": 0.25},
 }
 
 
@@ -64,21 +66,21 @@ class Case:
     def plain(self) -> bool:
         return self.options.plain and self.noise is None
 
-    @property
-    def compiled(self) -> bool:
-        """Whether the compiled kernel is here and computes this form."""
-        return native.module is not None and self.options.compiled
-
 
 def cases() -> list[Case]:
     lstms = [Case("lstm", form, LSTMOptions(**options)) for form, options in LSTM_FORMS.items()]
     lstms.append(Case("lstm", "zoneout-masks", LSTMOptions(zoneout=(0.3, 0.2)), noise="keep"))
     lstms.append(Case("lstm", "recurrent-dropout", LSTMOptions(recurrent_dropout=0.4), noise="drop"))
+    lstms.append(Case("lstm", "full-peephole-masks", LSTMOptions(peephole="full", zoneout=(0.3, 0.2)), noise="keep"))
     grus = [Case("gru", reset, GRUOptions(reset=reset)) for reset in ("after", "before")]
     grus += [Case("gru", f"{c.form}-dropout", c.options, noise="drop") for c in grus]
     rnns = [Case("rnn", name, RNNOptions(nonlinearity=name)) for name in ("tanh", "relu")]
     rnns.append(Case("rnn", "tanh-dropout", RNNOptions(), noise="drop"))
-    bare = [replace(c, bias=False) for c in lstms + grus + rnns if c.form in ("plain", "candidate", "after", "tanh")]
+    bare = [
+        replace(c, bias=False)
+        for c in lstms + grus + rnns
+        if c.form in ("plain", "candidate", "after", "before", "tanh")
+    ]
     return lstms + grus + rnns + bare
 
 

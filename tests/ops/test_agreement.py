@@ -9,13 +9,14 @@ from torch import Tensor
 
 from ops import equations
 from ops.cases import Case, Problem, cases, problem, weight_names
+from recurra.ops import native
 from tolerances import assert_close
 
 LENGTHS = {"full": None, "lengths": [5, 2, 0, 3]}
 
 
 def kernels(case: Case) -> list[str]:
-    return ["reference"] + ["aten"] * case.plain + ["cpu"] * case.compiled
+    return ["reference"] + ["aten"] * case.plain + ["cpu"] * (native.module is not None)
 
 
 RUNS = [pytest.param(case, kernel, id=f"{case}-{kernel}") for case in cases() for kernel in kernels(case)]

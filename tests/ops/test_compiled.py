@@ -22,7 +22,8 @@ from tolerances import assert_close
 pytestmark = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
 
 FORMS = {case.op: case for case in reversed(cases()) if case.plain and case.bias}
-FORMS |= {form: next(case for case in cases() if case.form == form) for form in ("layer-norm", "projection")}
+OTHERS = ("layer-norm", "projection", "before", "all-products", "all-products-layer-norm")
+FORMS |= {form: next(case for case in cases() if case.form == form) for form in OTHERS}
 
 
 @pytest.fixture
@@ -45,7 +46,9 @@ def sized(op: str, T: int, B: int, D: int, H: int, seed: int = 0) -> Problem:
     case = FORMS[op]
     p = problem(Case(case.op, case.form, case.options, T=T, B=B, D=D, H=H), seed)
     p.weights["input"] /= D**0.5
-    p.weights["recurrent"] /= H**0.5
+    for name in ("recurrent", "peephole", "candidate", "gate_recurrence"):
+        if name in p.weights:
+            p.weights[name] /= H**0.5
     return p
 
 

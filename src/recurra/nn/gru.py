@@ -98,7 +98,7 @@ class GRU(Recurrent):
         )
 
     def _stream(self) -> Stream:
-        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self._storage)
+        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options, self._storage)
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

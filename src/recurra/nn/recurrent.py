@@ -81,8 +81,8 @@ class Recurrent(nn.Module):
 
         For inference on a stream, where reading the weights is what takes the time, from H = 256 on. ``"int8"`` has a
         scale for each row of a weight. The parameters stay as they are, and so does everything else: training, steps
-        with gradients, whole sequences; and all where the compiled kernels are not installed. A layer that they do not
-        step through is a :class:`SettingsError`.
+        with gradients, whole sequences; and all where the compiled kernels are not installed. Forms with further
+        products in a step, or with a mean over units, cannot do it and are a :class:`SettingsError`.
 
         >>> import torch
         >>> from recurra.nn import LSTM
@@ -94,12 +94,12 @@ class Recurrent(nn.Module):
         known = get_args(Storage)
         if storage is not None and storage not in known:
             raise SettingsError(f"{self.cell}.compress_steps", f"there is no {storage!r}. {nearest(storage, known)}")
-        takes = self.options.streams and not self.bidirectional and self.weight_ih_l0.dtype == torch.float32
+        takes = self.options.compresses and not self.bidirectional and self.weight_ih_l0.dtype == torch.float32
         if storage is not None and not takes:
             raise SettingsError(
                 f"{self.cell}.compress_steps",
-                "needs a float32 layer of one direction, in a form that the compiled kernel steps through. "
-                "See docs/how-to/replace-torch-layers.md.",
+                "needs a float32 layer of one direction, without layer_norm, proj_size, peephole='full', "
+                "candidate='cell', gates='FGR' or reset='before'. Leave these out, or the weights as they are.",
             )
         self._storage, self._streaming = storage, None
 
@@ -175,8 +175,8 @@ class Recurrent(nn.Module):
             return None
         if self._streaming is not None and self._streaming[0] == mark:
             return self._streaming[1]
-        if len(weights) != len(self._names) or not self.options.streams or not can_take(*weights):
-            return None  # parametrized, or in a form that is not compiled
+        if len(weights) != len(self._names) or not can_take(*weights):
+            return None  # parametrized, or not in this memory
         self._streaming = (mark, self._stream())
         return self._streaming[1]
 
@@ -228,7 +228,7 @@ class Recurrent(nn.Module):
         state = self._read_state(state, x, layout)
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
-        kernel: Kernel | None = "cpu" if self.options.compiled and can_take(x, *state, *self._flat_weights) else None
+        kernel: Kernel | None = "cpu" if can_take(x, *state, *self._flat_weights) else None
         if fused and kernel is None and not is_transformed():
             return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
         return self._layers(x, state, lengths, return_cells, kernel)

@@ -51,7 +51,7 @@ def stepper(stack: RecurrentStack) -> Stepper:
 
 
 class _ByLayer:
-    """A form that the compiled steps do not know: layer norm, projection, full peepholes."""
+    """Where the compiled steps cannot be used: not installed, or weights that are not plain tensors."""
 
     def __init__(self, stack: RecurrentStack) -> None:
         self._stack, self._kept = stack, stack.layer.begin(1)

@@ -55,6 +55,10 @@ class Sequence(NamedTuple):
     norm_cell: Tensor | None = None  # [H], over c
     norm_cell_bias: Tensor | None = None  # [H]
     w_projection: Tensor | None = None  # [P, H]; P is H without
+    w_cell: Tensor | None = None  # [C, H], of the cell state: full peepholes, the candidate's own
+    bias_cell: Tensor | None = None  # [C]
+    w_gates: Tensor | None = None  # [K H, K H], of the last gates
+    gates0: Tensor | None = None  # [B, K H]
     keep_h: Tensor | None = None  # [T, B, P]
     keep_c: Tensor | None = None  # [T, B, H]
     drop_h: Tensor | None = None  # [B, P]
@@ -62,10 +66,11 @@ class Sequence(NamedTuple):
 
 
 Storage: TypeAlias = Literal["bfloat16", "int8"]
-DIFFERENTIABLE = 13  # of the tensors
+DIFFERENTIABLE = 17  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
 
-Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None]  # y [T, B, P], h [B, P], c [B, H], cells [T, B, H]
+# y [T, B, P], h [B, P], c [B, H], gates [B, K H], cells [T, B, H]
+Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 
 NO_PEEPHOLES = (-1, -1, -1)
@@ -137,10 +142,10 @@ def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
 def run(call: Call, sequence: Sequence) -> Result:
     """All steps of one layer in one direction."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in sequence[:DIFFERENTIABLE]):
-        y, h, c, cells = _Differentiable.apply(call, *sequence)  # type: ignore[no-untyped-call]
+        y, h, c, gates, cells = _Differentiable.apply(call, *sequence)  # type: ignore[no-untyped-call]
     else:
-        y, h, c, cells = forward(call, contiguous(sequence), 0)
-    return y, h, c, cells
+        y, h, c, gates, cells = forward(call, contiguous(sequence), 0)
+    return y, h, c, gates, cells
 
 
 class _Differentiable(torch.autograd.Function):
@@ -148,20 +153,20 @@ class _Differentiable(torch.autograd.Function):
     def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
         sequence = contiguous(tensors)
         saved = module.Block(call.operator.saved_bytes(_given(sequence, call.peepholes, call.reverse)))
-        y, h, c, cells = forward(call, sequence, saved.address)
+        results = forward(call, sequence, saved.address)
         ctx.call, ctx.saved = call, saved
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, y)
-        return y, h, c, cells
+        ctx.save_for_backward(*tensors, results[0])
+        return results
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor | None, dh: Tensor | None, dc: Tensor | None, dcells: Tensor | None) -> Any:
+    def backward(ctx: Any, *arriving: Tensor | None) -> Any:
         *tensors, y = ctx.saved_tensors
         needed = ctx.needs_input_grad[1 : 1 + DIFFERENTIABLE]
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
-            gradients = _by_reference(ctx.call, tensors, needed, (dy, dh, dc, dcells))
+            gradients = _by_reference(ctx.call, tensors, needed, arriving)
         else:
-            gradients = backward(ctx.call, contiguous(tensors), y, ctx.saved.address, (dy, dh, dc, dcells), needed)
+            gradients = backward(ctx.call, contiguous(tensors), y, ctx.saved.address, arriving, needed)
         return (None, *gradients, *(None for _ in tensors[DIFFERENTIABLE:]))
 
 
@@ -180,12 +185,12 @@ class Stream:
         self._run = module.Stack(operator, given, getattr(module.Storage, storage or "full")).step
         self._kept = tensors  # the peepholes are read where they are
         first = layers[0]
-        self._dtype, self._D, self._H, self._L = first.x.dtype, first.x.shape[2], first.h0.shape[1], len(layers)
-        self._parts = 1 if first.c0 is None else 2
+        self._dtype, self._D, self._L = first.x.dtype, first.x.shape[2], len(layers)
+        self._sizes = [part.shape[1] for part in (first.h0, first.c0, first.gates0) if part is not None]
         self._last: tuple[Tensor, ...] | None = None  # the state that was returned; it needs no check
 
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        """The state after a step over ``x [B, D]``, its parts ``[L, B, H]``; None if these tensors cannot be read."""
+        """The state after a step over ``x [B, D]``, its parts ``[L, B, ·]``; None if these tensors cannot be read."""
         shape = x.shape
         if len(shape) != 2 or shape[1] != self._D or not _is_unwatched() or not self._is_dense(x):
             return None
@@ -193,23 +198,15 @@ class Stream:
         if state is self._last:
             if state[0].shape[1] != B:
                 return None
-        elif not B or len(state) != self._parts:
+        elif not B or len(state) != len(self._sizes):
             return None
         else:
-            size = (self._L, B, self._H)
-            for part in state:
-                if not (self._is_dense(part) and part.shape == size):
+            for part, size in zip(state, self._sizes, strict=True):
+                if not (self._is_dense(part) and part.shape == (self._L, B, size)):
                     return None
-        threads, h = torch.get_num_threads(), state[0]
-        new_h = torch.empty_like(h)
-        if self._parts == 1:
-            self._run(B, threads, x.data_ptr(), h.data_ptr(), 0, new_h.data_ptr(), 0)
-            self._last = alone = (new_h,)
-            return alone
-        c = state[1]
-        new_c = torch.empty_like(c)
-        self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), new_h.data_ptr(), new_c.data_ptr())
-        self._last = after = (new_h, new_c)
+        after = tuple(map(torch.empty_like, state))
+        self._run(B, torch.get_num_threads(), x.data_ptr(), *addresses(state), *addresses(after))
+        self._last = after
         return after
 
     def _is_dense(self, tensor: Tensor) -> bool:
@@ -225,9 +222,9 @@ class Walk:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
         x = torch.zeros(1, stream._D, dtype=stream._dtype)
-        size = (stream._L, 1, stream._H)
-        self._states = [tuple(torch.zeros(size, dtype=x.dtype) for _ in range(stream._parts)) for _ in range(3)]
-        self._addresses = [(*(part.data_ptr() for part in state), 0)[:2] for state in self._states]
+        sizes = [(stream._L, 1, size) for size in stream._sizes]
+        self._states = [tuple(torch.zeros(size, dtype=x.dtype) for size in sizes) for _ in range(3)]
+        self._addresses = [addresses(state) for state in self._states]
         self._outputs = [state[0][-1, 0].numpy() for state in self._states]
         self._kept = self._now = 0
         self._run, self._x = stream._run, x.data_ptr()
@@ -235,7 +232,7 @@ class Walk:
         """[D], to be filled before each step."""
 
     def step(self) -> NDArray[Any]:
-        """The output [H], to be read before the next step."""
+        """The output [P], to be read before the next step."""
         free = _FREE[self._kept][self._now]
         self._run(1, torch.get_num_threads(), self._x, *self._addresses[self._now], *self._addresses[free])
         self._now = free
@@ -251,7 +248,7 @@ class Walk:
 
     @property
     def state(self) -> tuple[Tensor, ...]:
-        """Its parts [L, 1, H], as they lie here: what is copied into them is kept."""
+        """Its parts [L, 1, ·], as they lie here: what is copied into them is kept."""
         return self._states[self._kept]
 
 
@@ -266,6 +263,14 @@ def contiguous(tensors: Any) -> list[Any]:
     return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
 
 
+_NONE = ((0, 0, 0), (0, 0), (0,), ())  # by how many parts a state has
+
+
+def addresses(state: tuple[Tensor, ...]) -> tuple[int, ...]:
+    """Of h, c and the gates; 0 for what the cell has not."""
+    return (*map(Tensor.data_ptr, state), *_NONE[len(state)])
+
+
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
 
@@ -278,14 +283,14 @@ def _given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -
     x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, *others = tensors[:DIFFERENTIABLE]
     keep_h, keep_c, drop_h, lengths = tensors[DIFFERENTIABLE:]
     T, B, D = x.shape
-    addresses = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
+    weights = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
     return module.Given(
         (T, B, D, units(h0, c0), h0.shape[1]),
         _address(lengths),
         reverse,
         torch.get_num_threads(),
         _steps(x),
-        (*map(_address, addresses), *_rows(peephole, peepholes), *map(_address, others)),
+        (*map(_address, weights), *_rows(peephole, peepholes), *map(_address, others)),
         _steps(keep_h),
         _steps(keep_c),
         (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
@@ -317,42 +322,43 @@ def units(h0: Tensor, c0: Tensor | None) -> int:
 def saved_of_a_row(call: Call, H: int) -> int:
     """Elements that forward saves for one step of one row."""
     none = (0, 0, 0)
-    one = module.Given((1, 1, 1, H, H), 0, False, 1, none, (0,) * 14, none, none, none)
+    one = module.Given((1, 1, 1, H, H), 0, False, 1, none, (0,) * 18, none, none, none)
     return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
 
 
 def forward(call: Call, tensors: list[Any], saved: int) -> Result:
     """Run the kernel; ``saved`` is the address of room for what backward needs, or 0."""
-    x, h0, c0 = tensors[0], tensors[1], tensors[4]
+    sequence = Sequence(*tensors)
+    x, h0, c0 = sequence.x, sequence.h0, sequence.c0
     y = like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
-    c = None if c0 is None else torch.empty_like(c0)
+    c, gates = (None if part is None else torch.empty_like(part) for part in (c0, sequence.gates0))
     cells = like_input(x, units(h0, c0)) if call.return_cells else None
     given = _given(tensors, call.peepholes, call.reverse)
-    call.operator.forward(given, _steps(y), _steps(cells), h.data_ptr(), _address(c), saved)
-    return y, h, c, cells
+    call.operator.forward(given, _steps(y), _steps(cells), (h.data_ptr(), _address(c), _address(gates)), saved)
+    return y, h, c, gates, cells
 
 
 def backward(
     call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
-    """The gradients of the tensors that need one, of those that arrive for y, h, c and cells."""
-    dy, dh, dc, dcells = (_dense(gradient) for gradient in arriving)
+    """The gradients of the tensors that need one, of those that arrive for y, h, c, gates and cells."""
+    dy, *dstate, dcells = (_dense(gradient) for gradient in arriving)
     x, *_ = tensors
     dx = like_input(x, x.shape[2]) if needed[0] else None
     others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, DIFFERENTIABLE)]
-    dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole, *dnorms, dprojection = others
+    dh0, dw_input, dw_recurrent, dc0, db_input, db_recurrent, dpeephole, *rest = others
+    dnorms, dprojection, dproducts = rest[:4], rest[4], rest[5:]
     P, H = tensors[1].shape[1], units(tensors[1], tensors[4])
-    dprojected, hidden = (x.new_zeros(*x.shape[:2], n) if needed[-1] else None for n in (P, H))
+    dprojected, hidden = (None if dprojection is None else x.new_zeros(*x.shape[:2], n) for n in (P, H))
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
         _given(tensors, call.peepholes, call.reverse),
         (_steps(y), _steps(dy), _steps(dcells)),
-        _address(dh),
-        _address(dc),
+        tuple(map(_address, dstate)),
         saved,
         (_steps(dx), _steps(dprojected), _steps(hidden)),
-        (*map(_address, results), *_rows(dpeephole, call.peepholes), *map(_address, dnorms)),
+        (*map(_address, results), *_rows(dpeephole, call.peepholes), *map(_address, [*dnorms, *dproducts])),
     )
     if dprojection is not None and dprojected is not None and hidden is not None:
         torch.mm(dprojected.flatten(0, 1).t(), hidden.flatten(0, 1), out=dprojection)

@@ -25,8 +25,9 @@ def register(cell: str, resolve: Resolve) -> None:
 
 def run(form: str, sequence: native.Sequence, reverse: bool, return_cells: bool) -> native.Result:
     """All steps of one layer in one direction, as one operator in the graph."""
-    y, h, c, cells, _ = torch.ops.recurra.sequence(*sequence, form, reverse, return_cells)
-    return y, h, None if sequence.c0 is None else c, cells if return_cells else None
+    y, h, c, gates, cells, _ = torch.ops.recurra.sequence(*sequence, form, reverse, return_cells)
+    has_c, has_gates = sequence.c0 is not None, sequence.gates0 is not None
+    return y, h, c if has_c else None, gates if has_gates else None, cells if return_cells else None
 
 
 def _call(form: str, x: Tensor, reverse: bool, return_cells: bool) -> native.Call:
@@ -49,6 +50,10 @@ def _sequence(
     norm_cell: Tensor | None,
     norm_cell_bias: Tensor | None,
     w_projection: Tensor | None,
+    w_cell: Tensor | None,
+    bias_cell: Tensor | None,
+    w_gates: Tensor | None,
+    gates0: Tensor | None,
     keep_h: Tensor | None,
     keep_c: Tensor | None,
     drop_h: Tensor | None,
@@ -56,18 +61,18 @@ def _sequence(
     form: str,
     reverse: bool,
     return_cells: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """y, h, c, cells and what backward needs; empty where there is none."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """y, h, c, gates, cells and what backward needs; empty where there is none."""
     call = _call(form, x, reverse, return_cells)
     weights = (w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole)
-    rest = (norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection)
-    given = (x, h0, *weights, *rest, keep_h, keep_c, drop_h, lengths)
+    norms, products = (norm_input, norm_recurrent, norm_cell, norm_cell_bias), (w_cell, bias_cell, w_gates)
+    given = (x, h0, *weights, *norms, w_projection, *products, gates0, keep_h, keep_c, drop_h, lengths)
     saved = _room_to_save(call, x, native.units(h0, c0))
     if lengths is not None:
         saved.zero_()  # the padding's room stays as it is, and an operator's output must not be left to chance
-    y, h, c, cells = native.forward(call, native.contiguous(given), saved.data_ptr())
-    nothing = x.new_empty(0)
-    return y, h, nothing if c is None else c, nothing.clone() if cells is None else cells, saved
+    y, h, *others = native.forward(call, native.contiguous(given), saved.data_ptr())
+    c, gates, cells = (x.new_empty(0) if part is None else part for part in others)
+    return y, h, c, gates, cells, saved
 
 
 def _room_to_save(call: native.Call, x: Tensor, H: int) -> Tensor:
@@ -77,13 +82,14 @@ def _room_to_save(call: native.Call, x: Tensor, H: int) -> Tensor:
 
 
 @_sequence.register_fake
-def _(x: Tensor, h0: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    c0, (form, reverse, return_cells) = others[2], others[-3:]
-    H = native.units(h0, c0)
-    y = native.like_input(x, h0.shape[1])
-    c = x.new_empty(0) if c0 is None else torch.empty_like(c0)
+def _(*inputs: Any) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    *given, form, reverse, return_cells = inputs
+    s = native.Sequence(*given)
+    x, H = s.x, native.units(s.h0, s.c0)
+    y = native.like_input(x, s.h0.shape[1])
+    c, gates = (x.new_empty(0) if part is None else torch.empty_like(part) for part in (s.c0, s.gates0))
     cells = native.like_input(x, H) if return_cells else x.new_empty(0)
-    return y, torch.empty_like(h0), c, cells, _room_to_save(_call(form, x, reverse, return_cells), x, H)
+    return y, torch.empty_like(s.h0), c, gates, cells, _room_to_save(_call(form, x, reverse, return_cells), x, H)
 
 
 @torch.library.custom_op("recurra::sequence_backward", mutates_args=())
@@ -115,15 +121,15 @@ def _(_: Any, given: Any, y: Tensor, __: Tensor, needed: Any, *___: Any) -> list
 def _remember(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *given, form, reverse, return_cells = inputs
     ctx.form = (form, reverse, return_cells)
-    ctx.has = (inputs[4] is not None, return_cells)  # c and cells
+    s = native.Sequence(*given)
+    ctx.has = (s.c0 is not None, s.gates0 is not None, return_cells)  # c, gates and cells
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(*given, output[0], output[4])
+    ctx.save_for_backward(*given, output[0], output[-1])
 
 
-def _gradients(ctx: Any, dy: Any, dh: Any, dc: Any, dcells: Any, _: Any) -> tuple[Any, ...]:
+def _gradients(ctx: Any, dy: Any, dh: Any, *others: Any) -> tuple[Any, ...]:
     *given, y, saved = ctx.saved_tensors
-    has_c, has_cells = ctx.has
-    arriving = [dy, dh, dc if has_c else None, dcells if has_cells else None]
+    arriving = [dy, dh, *(gradient if has else None for gradient, has in zip(others[:3], ctx.has, strict=True))]
     needed = [bool(need) for need in ctx.needs_input_grad[: native.DIFFERENTIABLE]]
     found = torch.ops.recurra.sequence_backward(arriving, given, y, saved, needed, *ctx.form)
     gradients = [gradient if need else None for gradient, need in zip(found, needed, strict=True)]

@@ -48,9 +48,9 @@ def gru(
         raise ShapeError("gru.weights", f"must have {3 * H} rows for the gates r z n, got {shapes}.")
     kept = valid_lengths(lengths, x)
     others = (*state, *vars(weights).values(), drop_h)
-    chosen = choose_kernel("gru", kernel, x, others, compiled=options.compiled, plain=options.plain and drop_h is None)
+    chosen = choose_kernel("gru", kernel, x, others, plain=options.plain and drop_h is None)
     if chosen == "cpu":
-        return cpu.loop(x, state, weights, kept, drop_h, reverse)
+        return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
 
     x = zero_padding(x, kept)
     if reverse:

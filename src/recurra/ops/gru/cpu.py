@@ -1,9 +1,9 @@
-"""The compiled GRU, with the reset gate after the product."""
+"""The compiled GRU, in both forms."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -14,22 +14,25 @@ from recurra.ops.gru.options import GRUOptions, GRUWeights
 from recurra.ops.scan import reverse_in_time, zero_padding
 from recurra.types import State
 
+Reset = Literal["after", "before"]
+
 
 @lru_cache
-def _operator(dtype: torch.dtype) -> Any:
+def _operator(reset: Reset, dtype: torch.dtype) -> Any:
+    cells = {"after": native.module.Cell.gru, "before": native.module.Cell.gru_in_parts}
     # The candidate's two sums stay apart: the reset gate acts on the recurrent one only.
     return native.module.Operator(
         f64=dtype == torch.float64,
-        cell=native.module.Cell.gru,
+        cell=cells[reset],
         input_rows=(0, 1, 2, -1),
         recurrent_rows=(0, 1, -1, 2),
     )
 
 
 @lru_cache
-def _call(dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
+def _call(reset: Reset, dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
     assert not return_cells
-    options = GRUOptions()
+    options = GRUOptions(reset=reset)
 
     def by_reference(s: native.Sequence) -> native.Result:
         weights = GRUWeights(
@@ -38,18 +41,19 @@ def _call(dtype: torch.dtype, reverse: bool, return_cells: bool) -> native.Call:
         x = zero_padding(s.x, s.lengths)
         x = reverse_in_time(x, s.lengths) if reverse else x
         y, (h,) = reference.loop(reference.project(x, weights), (s.h0,), weights, options, s.lengths, s.drop_h)
-        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None, None
 
-    return native.Call(_operator(dtype), by_reference, reverse)
+    return native.Call(_operator(reset, dtype), by_reference, reverse)
 
 
-traced.register("gru", lambda _: _call)
+traced.register("gru", lambda reset: partial(_call, reset))
 
 
 def loop(
     x: Tensor,
     state: State,
     weights: GRUWeights,
+    options: GRUOptions,
     lengths: Tensor | None,
     drop_h: Tensor | None,
     reverse: bool,
@@ -57,13 +61,13 @@ def loop(
     """All steps of ``x [T, B, D]``: h of every step and the final state."""
     sequence = _sequence(x, state, weights, drop_h, lengths)
     if torch.compiler.is_compiling():
-        y, h, _, _ = traced.run("gru:", sequence, reverse, return_cells=False)
+        y, h, *_ = traced.run(f"gru:{options.reset}", sequence, reverse, return_cells=False)
     else:
-        y, h, _, _ = native.run(_call(x.dtype, reverse, False), sequence)
+        y, h, *_ = native.run(_call(options.reset, x.dtype, reverse, False), sequence)
     return y, (h,)
 
 
-def stream(layers: list[GRUWeights], storage: native.Storage | None) -> native.Stream:
+def stream(layers: list[GRUWeights], options: GRUOptions, storage: native.Storage | None) -> native.Stream:
     """Layers one upon the other, a step at a time, without gradients."""
 
     def begin(weights: GRUWeights) -> native.Sequence:
@@ -71,7 +75,7 @@ def stream(layers: list[GRUWeights], storage: native.Storage | None) -> native.S
         nothing = weights.input.new_empty(1, G // 3)
         return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
 
-    operator = _operator(layers[0].input.dtype)
+    operator = _operator(options.reset, layers[0].input.dtype)
     return native.Stream(operator, native.NO_PEEPHOLES, [begin(weights) for weights in layers], storage)
 
 

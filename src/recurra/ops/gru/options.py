@@ -38,14 +38,9 @@ class GRUOptions:
         return self.reset == "after"
 
     @property
-    def compiled(self) -> bool:
-        """Whether the compiled kernel computes this form."""
+    def compresses(self) -> bool:
+        """Whether single compiled steps of this form can read their weights in fewer bits."""
         return self.reset == "after"
-
-    @property
-    def streams(self) -> bool:
-        """Whether the compiled kernel takes single steps of this form, too."""
-        return self.compiled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ def lstm(
     kept = valid_lengths(lengths, x)
     plain = options.plain and noise is None and not return_cells
     others = (*state, *vars(weights).values(), *vars(noise or LSTMNoise()).values())
-    chosen = choose_kernel("lstm", kernel, x, others, compiled=options.compiled, plain=plain)
+    chosen = choose_kernel("lstm", kernel, x, others, plain=plain)
     if chosen == "cpu":
         y, cells, state = cpu.loop(x, state, weights, options, kept, noise, reverse, return_cells)
         return y, cells, state

@@ -92,14 +92,14 @@ class LSTMOptions:
         return text
 
     @property
-    def compiled(self) -> bool:
-        """Whether the compiled kernel computes this form."""
-        return not (self.peephole == "full" or self.gates == "FGR" or self.candidate is not None)
+    def in_parts(self) -> bool:
+        """Whether a step needs all units at once: for a mean, or for a product beside those with x and h."""
+        return self.layer_norm or self.peephole == "full" or self.candidate == "cell" or self.gates == "FGR"
 
     @property
-    def streams(self) -> bool:
-        """Whether the compiled kernel takes single steps of this form, too."""
-        return self.compiled and not (self.layer_norm or self.proj_size)
+    def compresses(self) -> bool:
+        """Whether single compiled steps of this form can read their weights in fewer bits."""
+        return not (self.in_parts or self.proj_size)
 
     def state_sizes(self, hidden_size: int) -> tuple[int, ...]:
         """The sizes of the carry: h, c, and for FGR the last gates."""

@@ -48,7 +48,7 @@ def rnn(
         raise ShapeError("rnn.weights", f"must have {H} rows, got {shapes}.")
     kept = valid_lengths(lengths, x)
     others = (*state, *vars(weights).values(), drop_h)
-    chosen = choose_kernel("rnn", kernel, x, others, compiled=options.compiled, plain=drop_h is None)
+    chosen = choose_kernel("rnn", kernel, x, others, plain=drop_h is None)
     if chosen == "cpu":
         return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
 

@@ -36,7 +36,7 @@ def _call(nonlinearity: Literal["tanh", "relu"], dtype: torch.dtype, reverse: bo
         x = zero_padding(s.x, s.lengths)
         x = reverse_in_time(x, s.lengths) if reverse else x
         y, (h,) = reference.loop(reference.project(x, weights), (s.h0,), weights, options, s.lengths, s.drop_h)
-        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None
+        return reverse_in_time(y, s.lengths) if reverse else y, h, None, None, None
 
     return native.Call(_operator(dtype, nonlinearity), by_reference, reverse)
 
@@ -56,9 +56,9 @@ def loop(
     """All steps of ``x [T, B, D]``: h of every step and the final state."""
     sequence = _sequence(x, state, weights, drop_h, lengths)
     if torch.compiler.is_compiling():
-        y, h, _, _ = traced.run(f"rnn:{options.nonlinearity}", sequence, reverse, return_cells=False)
+        y, h, *_ = traced.run(f"rnn:{options.nonlinearity}", sequence, reverse, return_cells=False)
     else:
-        y, h, _, _ = native.run(_call(options.nonlinearity, x.dtype, reverse, False), sequence)
+        y, h, *_ = native.run(_call(options.nonlinearity, x.dtype, reverse, False), sequence)
     return y, (h,)
 
 

@@ -36,14 +36,9 @@ class RNNOptions:
         return True
 
     @property
-    def compiled(self) -> bool:
-        """Whether the compiled kernel computes this form: always."""
+    def compresses(self) -> bool:
+        """Whether single compiled steps can read their weights in fewer bits: always."""
         return True
-
-    @property
-    def streams(self) -> bool:
-        """Whether the compiled kernel takes single steps of this form, too."""
-        return self.compiled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,19 +34,17 @@ def check_sequence(op: str, x: Tensor, state: State, weight: Tensor, state_sizes
         raise ShapeError(f"{op}.state", f"must have the dtype of x, {x.dtype}, got {[part.dtype for part in state]}.")
 
 
-def choose_kernel(
-    op: str, kernel: Kernel | None, x: Tensor, others: Iterable[Tensor | None], *, compiled: bool, plain: bool
-) -> Kernel:
+def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, others: Iterable[Tensor | None], *, plain: bool) -> Kernel:
     """The fastest kernel that computes the form at hand: compiled, torch's fused one, or the reference.
 
-    ``kernel`` forces one; ``compiled`` and ``plain`` say whether the first two compute this form, and the compiled one
-    must be able to take ``x`` and the other tensors.
+    ``kernel`` forces one. The compiled one computes every form, and must be able to take ``x`` and the other tensors;
+    ``plain`` says whether torch's computes this one.
     """
     if kernel is None:
-        if compiled and can_take(x, *others):
+        if can_take(x, *others):
             return "cpu"
         return "aten" if plain and not is_transformed() and x.numel() else "reference"
-    able = {"cpu": compiled and module is not None, "aten": plain, "reference": True}
+    able = {"cpu": module is not None, "aten": plain, "reference": True}
     if kernel not in able:
         raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, tuple(able))}")
     if not able[kernel]:
