@@ -33,7 +33,9 @@ template <class C, class T> class Backward<C, T>::Member::Norms {
 public:
     Norms(Member& m, long step, long i)
         : m_(m), f_(m.f), place_(f_.plan_.begin(m.part) + i),
-          moments_(f_.g_.saved + saved_moments_at(f_.plan_, f_.layout_, f_.cell_.saved(), step, m.part, i)) {}
+          moments_(f_.g_.saved + saved_moments_at(f_.plan_, f_.layout_, f_.cell_.saved(), step, m.part, i)) {
+        if (f_.p_.variant.layer_norm) x_ = moments(0), h_ = moments(1), c_ = moments(2);
+    }
 
     // LN(c), of which h is made.
     Vec<T> inside(const Unit<T>& u) const { return y_of_c(u) * f_.cell_.gain(u) + f_.cell_.bias(u); }
@@ -83,12 +85,12 @@ public:
 private:
     Moments<T> moments(int k) const { return {moments_[2 * k], moments_[2 * k + 1]}; }
     Vec<T> y_of_x(const Unit<T>& u, int j) const {
-        return moments(0).normalize(load(u.saved + (f_.cell_.input_sums() + j) * W));
+        return x_.normalize(load(u.saved + (f_.cell_.input_sums() + j) * W));
     }
     Vec<T> y_of_h(const Unit<T>& u, int j) const {
-        return moments(1).normalize(load(u.saved + (f_.cell_.recurrent_sums() + j) * W));
+        return h_.normalize(load(u.saved + (f_.cell_.recurrent_sums() + j) * W));
     }
-    Vec<T> y_of_c(const Unit<T>& u) const { return moments(2).normalize(f_.cell_.saved_c(u)); }
+    Vec<T> y_of_c(const Unit<T>& u) const { return c_.normalize(f_.cell_.saved_c(u)); }
 
     void add(int k, const Unit<T>& u, Vec<T> v) const {
         T* const to = m_.dnorms() + k * f_.layout_.padded + u.at;
@@ -107,6 +109,7 @@ private:
     Backward& f_;
     const long place_;
     const T* const moments_;
+    Moments<T> x_{}, h_{}, c_{};
     Vec<T> sums_[4] = {};
     NormBack<T> of_c_{}, of_x_{}, of_h_{};
 };
@@ -158,7 +161,7 @@ template <class C, class T> bool Backward<C, T>::Member::open_row(long step, lon
     const long place = f.plan_.begin(part) + i;
     bool live = false;
     if constexpr (C::kHasCell) {
-        const bool normed = p.variant.layer_norm;
+        const bool normed = p.variant.layer_norm, whole = !normed || f.others_apart(), late = f.layout_.late();
         Norms norms(*this, step, i);
         if (normed) norms.read_cell();
         for (long panel = first_panel; panel < last_panel; ++panel) {
@@ -166,12 +169,12 @@ template <class C, class T> bool Backward<C, T>::Member::open_row(long step, lon
             const long at = place * f.layout_.padded + u.at, to = sums.of(panel);
             Vec<T> dc = load(f.dinside_ + at), da[4];
             if (normed) dc = norms.through_cell(dc, u);
-            if (f.layout_.late()) dc += load(f.dmade_ + at);
+            if (late) dc += load(f.dmade_ + at);
             da[3] = load(f.dlate_ + at);
             f.cell_.open_back(dc, da, u, dpeephole ? dpeephole + u.at : nullptr, f.layout_.padded);
             for (int j = 0; j < 4; ++j) {
                 live |= any_nonzero<T>(da[j]);
-                if (!normed || f.others_apart()) store(f.dother_sums_ + to + j * W, da[j]);
+                if (whole) store(f.dother_sums_ + to + j * W, da[j]);
                 if (normed) norms.into_sums(da[j], panel, j, u, f.dinput_sums_ + to + j * W, f.dsums_ + to + j * W);
             }
         }

@@ -63,8 +63,9 @@ template <class C, class T> void Forward<C, T>::Member::open_row(long i, long ro
     const Variant<T>& v = f.p_.variant;
     const Going& g = going[i];
     const long begin = g.place * f.layout_.columns();
+    const bool normed = v.layer_norm, others_apart = f.others_apart();
     Moments<T> of_x{}, of_h{};
-    if (v.layer_norm) {
+    if (normed) {
         of_x = moments_of_sums(f.layout_, sums(0, row), f.chunk_ * kPanelWidth);
         of_h = moments_of_sums(f.layout_, f.products_ + begin, kPanelWidth);
         if (g.moments) g.moments[0] = of_x.mean, g.moments[1] = of_x.scale;
@@ -77,8 +78,8 @@ template <class C, class T> void Forward<C, T>::Member::open_row(long i, long ro
             const long at = begin + panel * kPanelWidth + j * W;
             const Vec<T> from_x = load(sums(panel, row) + j * W), from_h = load(f.products_ + at);
             a[j] = load(f.packed_->bias(panel) + j * W);
-            if (f.others_apart()) a[j] += load(f.others_ + at);
-            if (!v.layer_norm) {
+            if (others_apart) a[j] += load(f.others_ + at);
+            if (!normed) {
                 a[j] += from_x + from_h;
             } else if (long n, gains = f.layout_.weight_row(f.p_.recurrent_rows, panel, j, &n); gains >= 0) {
                 a[j] += of_x.normalize(from_x) * load(v.norm_input + gains, n);
@@ -101,7 +102,7 @@ template <class C, class T> void Forward<C, T>::Member::multiply_made(long n) {
 // To the new h.
 template <class C, class T> void Forward<C, T>::Member::close_row(long i) {
     const Going& g = going[i];
-    const bool normed = f.p_.variant.layer_norm;
+    const bool normed = f.p_.variant.layer_norm, late = f.layout_.late();
     const T* made = f.made_ + g.place * f.layout_.padded;
     Moments<T> of_c{};
     if (normed) {
@@ -110,7 +111,7 @@ template <class C, class T> void Forward<C, T>::Member::close_row(long i) {
     }
     for (long panel = first_panel; panel < last_panel; ++panel) {
         const Unit<T> u = unit_in_parts(i, panel);
-        const Vec<T> product = f.layout_.late() ? load(f.late_ + g.place * f.layout_.padded + u.at) : Vec<T>{};
+        const Vec<T> product = late ? load(f.late_ + g.place * f.layout_.padded + u.at) : Vec<T>{};
         if constexpr (C::kHasCell) {
             Vec<T> inside = load(made + u.at);
             if (normed) inside = of_c.normalize(inside) * f.cell_.gain(u) + f.cell_.bias(u);

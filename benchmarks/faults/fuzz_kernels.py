@@ -101,13 +101,15 @@ class Draw:
     def draw_products(self) -> dict[str, Tensor]:
         """The weights of the cell state and of the last gates."""
         options, H, K = self.options, self.H, len(self.options.gate_rows)
+        # Without a bound on the candidate, a cell that feeds itself grows with every step, and every error with it.
+        scale = (0.2 if options.gates == "NIAF" else 1.0) * H**-0.5
         tensors = {}
         if options.peephole == "diagonal":
             tensors["peephole"] = self.normal(K, H)
         if options.peephole == "full":
-            tensors["peephole"] = self.normal(self.G, H, scale=H**-0.5)
+            tensors["peephole"] = self.normal(self.G, H, scale=scale)
         if options.candidate:
-            tensors["candidate"] = self.normal(H, H, scale=H**-0.5)
+            tensors["candidate"] = self.normal(H, H, scale=scale)
             if self.chance.random() < 0.7:
                 tensors["candidate_bias"] = self.normal(H)
         if options.gates == "FGR":

@@ -68,6 +68,7 @@ class Sequence(NamedTuple):
 Storage: TypeAlias = Literal["bfloat16", "int8"]
 DIFFERENTIABLE = 17  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
+_POINTER = Tensor.data_ptr
 
 # y [T, B, P], h [B, P], c [B, H], gates [B, K H], cells [T, B, H]
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
@@ -187,6 +188,7 @@ class Stream:
         first = layers[0]
         self._dtype, self._D, self._L = first.x.dtype, first.x.shape[2], len(layers)
         self._sizes = [part.shape[1] for part in (first.h0, first.c0, first.gates0) if part is not None]
+        self._absent = (0,) * (3 - len(self._sizes))  # of h, c and the gates
         self._last: tuple[Tensor, ...] | None = None  # the state that was returned; it needs no check
 
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
@@ -205,7 +207,10 @@ class Stream:
                 if not (self._is_dense(part) and part.shape == (self._L, B, size)):
                     return None
         after = tuple(map(torch.empty_like, state))
-        self._run(B, torch.get_num_threads(), x.data_ptr(), *addresses(state), *addresses(after))
+        absent = self._absent
+        self._run(
+            B, torch.get_num_threads(), x.data_ptr(), *map(_POINTER, state), *absent, *map(_POINTER, after), *absent
+        )
         self._last = after
         return after
 
@@ -224,7 +229,7 @@ class Walk:
         x = torch.zeros(1, stream._D, dtype=stream._dtype)
         sizes = [(stream._L, 1, size) for size in stream._sizes]
         self._states = [tuple(torch.zeros(size, dtype=x.dtype) for size in sizes) for _ in range(3)]
-        self._addresses = [addresses(state) for state in self._states]
+        self._addresses = [(*map(_POINTER, state), *stream._absent) for state in self._states]
         self._outputs = [state[0][-1, 0].numpy() for state in self._states]
         self._kept = self._now = 0
         self._run, self._x = stream._run, x.data_ptr()
@@ -261,14 +266,6 @@ def contiguous(tensors: Any) -> list[Any]:
     if x.stride(2) != 1:
         x = x.contiguous()
     return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
-
-
-_NONE = ((0, 0, 0), (0, 0), (0,), ())  # by how many parts a state has
-
-
-def addresses(state: tuple[Tensor, ...]) -> tuple[int, ...]:
-    """Of h, c and the gates; 0 for what the cell has not."""
-    return (*map(Tensor.data_ptr, state), *_NONE[len(state)])
 
 
 def _address(tensor: Tensor | None) -> int:
