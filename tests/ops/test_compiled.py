@@ -83,7 +83,8 @@ def test_sizes_and_threads(op, size, count, threads):
         again = everything(p.to(torch.float32, grad=True), "cpu", given)
         assert all(torch.equal(a, b) for a, b in zip(got, again, strict=True)), "the same call gave other bits"
         for a, b in zip(got, truth, strict=True):
-            assert_close(a, b, "gradient")
+            largest = max(1.0, float(b.abs().max()))  # as csrc/README.md states the bounds
+            assert_close(a / largest, b / largest, "gradient")
 
 
 @pytest.mark.parametrize("op", FORMS)
