@@ -1,7 +1,7 @@
 """Tiny Shakespeare by characters, the first 90 % to learn from, the last 10 % to score on; nats per character.
 
     python benchmarks/generation/tinyshakespeare.py --minutes 3
-    python benchmarks/generation/tinyshakespeare.py --minutes 30 --no-rival
+    python benchmarks/generation/tinyshakespeare.py --minutes 30 --rival none
 
 ``--validate`` scores on the end of the first 90 % instead: that is what the settings were chosen on.
 """
@@ -33,7 +33,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=int, choices=SETTINGS, default=3, help="of training, on this machine")
     parser.add_argument("--validate", action="store_true", help="score on the end of the training part")
-    parser.add_argument("--rival", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument(
+        "--rival", choices=["time", "steps", "none"], default="time", help="what the rival has as much of"
+    )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, help="as many, whatever the time")
     arguments = parser.parse_args()
@@ -44,7 +46,7 @@ def main() -> None:
     if arguments.validate:
         cut = training.index("\n", int(len(training) * 0.95)) + 1
         training, test = training[:cut], training[cut:]
-    rival = "steps" if arguments.rival else None
+    rival = None if arguments.rival == "none" else arguments.rival
     settings = recurra.Generation(**SETTINGS[arguments.minutes])
     options = {**OPTIONS[arguments.minutes], **({"steps": arguments.steps} if arguments.steps else {})}
     result = measure(settings, training, test, arguments.minutes, rival, **options)
