@@ -27,7 +27,7 @@ SETTINGS = {
     "encoder": recurra.Encoder(hidden_size=256, dropout=0.4, weight_drop=0.2),
 }
 OPTIONS = {"batch_size": 16, "learning_rate": 4e-3, "l2": 1e-3}
-MINUTES = 2.5
+MINUTES = 0.4
 
 
 def main() -> None:
