@@ -15,11 +15,11 @@ import numpy as np
 import safetensors.torch
 import torch
 
+from hostile_json import Attack, Fields, SealedFile
 from recurra.manifest import MANIFEST, REPORT, WEIGHTS
-from recurra.sealed import seal
 
-Attack = Callable[[Path], None]
-Fields = dict[str, Any]
+SEALED = SealedFile(MANIFEST)
+forge, text, within = SEALED.forge, SEALED.text, SEALED.within
 
 
 class Exploit:
@@ -29,43 +29,9 @@ class Exploit:
         return os.system, ("touch touched",)
 
 
-def manifest(folder: Path) -> Fields:
-    """The fields of a good bundle, without the hash."""
-    fields: Fields = json.loads((folder / MANIFEST).read_text())
-    del fields["sha256"]
-    return fields
-
-
-def forge(change: Callable[[Fields], object]) -> Attack:
-    """Change the manifest as somebody would who knows how to seal it."""
-
-    def attack(folder: Path) -> None:
-        fields = manifest(folder)
-        change(fields)
-        (folder / MANIFEST).write_bytes(seal(json.dumps(fields, indent=2)))
-
-    return attack
-
-
 def settings(change: Callable[[Fields], object]) -> Attack:
     """Change the task's own settings."""
     return forge(lambda fields: change(fields["settings"]["settings"]))
-
-
-def text(content: str) -> Attack:
-    """Put any text, sealed, in the manifest's place."""
-    return lambda folder: (folder / MANIFEST).write_bytes(seal(content)) and None
-
-
-def within(old: str, new: str) -> Attack:
-    """Replace a piece of the manifest's text."""
-
-    def attack(folder: Path) -> None:
-        whole = json.dumps(manifest(folder), indent=2)
-        assert old in whole
-        (folder / MANIFEST).write_bytes(seal(whole.replace(old, new, 1)))
-
-    return attack
 
 
 def weights(make: Callable[[bytes], bytes]) -> Attack:
@@ -302,7 +268,7 @@ ATTACKS: dict[str, Attack] = {
 
 def _raw(folder: Path, old: bytes, new: bytes) -> None:
     """Replace bytes and seal again."""
-    whole = json.dumps(manifest(folder), indent=2).encode().replace(old, new, 1).removesuffix(b"\n}")
+    whole = json.dumps(SEALED.fields(folder), indent=2).encode().replace(old, new, 1).removesuffix(b"\n}")
     end = f',\n  "sha256": "{hashlib.sha256(whole).hexdigest()}"\n}}\n'
     (folder / MANIFEST).write_bytes(whole + end.encode())
 

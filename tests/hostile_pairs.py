@@ -6,7 +6,6 @@ A folder holds ``model.onnx`` and ``model.json``.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import pickle
 from collections.abc import Callable
@@ -18,48 +17,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from hostile_bundles import Exploit, changed, cut, directory, link, missing, pipe
-from recurra.sealed import seal
+from hostile_json import Attack, SealedFile
 
-Attack = Callable[[Path], None]
-Fields = dict[str, Any]
 GRAPH, ABOUT = "model.onnx", "model.json"
-
-
-def fields_of(folder: Path) -> Fields:
-    """The fields of a good pair, without the hash."""
-    fields: Fields = json.loads((folder / ABOUT).read_text())
-    del fields["sha256"]
-    return fields
-
-
-def forge(change: Callable[[Fields], object]) -> Attack:
-    """Change the JSON as somebody would who knows how to seal it."""
-
-    def attack(folder: Path) -> None:
-        fields = fields_of(folder)
-        change(fields)
-        (folder / ABOUT).write_bytes(seal(json.dumps(fields, indent=2)))
-
-    return attack
+SEALED = SealedFile(ABOUT)
+forge, text, within = SEALED.forge, SEALED.text, SEALED.within
 
 
 def settings(**values: Any) -> Attack:
     return forge(lambda fields: fields["settings"]["settings"].update(values))
-
-
-def text(content: str) -> Attack:
-    return lambda folder: (folder / ABOUT).write_bytes(seal(content)) and None
-
-
-def within(old: str, new: str) -> Attack:
-    """Replace a piece of the JSON's text."""
-
-    def attack(folder: Path) -> None:
-        whole = json.dumps(fields_of(folder), indent=2)
-        assert old in whole
-        (folder / ABOUT).write_bytes(seal(whole.replace(old, new, 1)))
-
-    return attack
 
 
 def content(make: Callable[[bytes], bytes]) -> Attack:
