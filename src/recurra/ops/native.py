@@ -207,7 +207,7 @@ class Stream:
                 if not (self._is_dense(part) and part.shape == (self._L, B, size)):
                     return None
         threads, after = torch.get_num_threads(), tuple(map(torch.empty_like, state))
-        if len(after) == 2:  # the plain forms; a list of pointers takes half a microsecond to make
+        if len(after) == 2:  # the common forms, without a list of pointers: each microsecond counts
             (h, c), (new_h, new_c) = state, after
             self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), 0, new_h.data_ptr(), new_c.data_ptr(), 0)
         else:
