@@ -85,14 +85,18 @@ std::size_t saved_bytes(const Operator& op, const Given& g) {
                   : sizeof(float) * kernels<float>().saved(problem<float>(op, g));
 }
 
-template <class T>
-void forward_of(const Operator& op, const Given& g, const Triple& y, const Triple& cells, const Triple& state,
-                Address saved) {
+template <class T> Outputs<T> outputs(const Triple& y, const Triple& cells, const Triple& state, Address saved) {
     Outputs<T> out;
     out.y = steps<T>(y), out.cells = steps<T>(cells);
     out.h = at<T>(state[0]), out.c = at<T>(state[1]), out.gates = at<T>(state[2]), out.saved = at<T>(saved);
+    return out;
+}
+
+template <class T>
+void forward_of(const Operator& op, const Given& g, const Triple& y, const Triple& cells, const Triple& state,
+                Address saved) {
     const nb::gil_scoped_release free;
-    kernels<T>().forward(problem<T>(op, g), out);
+    kernels<T>().forward(problem<T>(op, g), outputs<T>(y, cells, state, saved));
 }
 
 template <class T>
@@ -169,6 +173,78 @@ private:
     std::vector<std::unique_ptr<Stepper<double>>> double_;
 };
 
+// Layers one upon the other, each with its directions side by side, over whole sequences without gradients. What is
+// given says where the weights lie.
+class Passage {
+public:
+    Passage(const Operator& op, const std::vector<Given>& given, int directions)
+        : op_(op), given_(given), directions_(directions) {
+        for (const Given& one : given) {
+            if (op.f64) {
+                double_.push_back(kernels<double>().inference(problem<double>(op, one)));
+            } else {
+                float_.push_back(kernels<float>().inference(problem<float>(op, one)));
+            }
+        }
+    }
+
+    Passage(const Passage&) = delete;
+    Passage& operator=(const Passage&) = delete;
+
+    // The parts of the states are [layers and directions, B, ·].
+    void run(long T, long B, int threads, Address lengths, const Triple& x, const Triple& before, const Triple& y,
+             const Triple& cells, const Triple& after) const {
+        const nb::gil_scoped_release free;
+        if (op_.f64) {
+            run_layers(double_, T, B, threads, lengths, x, before, y, cells, after);
+        } else {
+            run_layers(float_, T, B, threads, lengths, x, before, y, cells, after);
+        }
+    }
+
+private:
+    template <class T>
+    void run_layers(const std::vector<std::unique_ptr<Inference<T>>>& runs, long steps, long B, int threads,
+                    Address lengths, const Triple& x, const Triple& before, const Triple& y, const Triple& cells,
+                    const Triple& after) const {
+        const long H = given_[0].sizes[3], P = given_[0].sizes[4], width = directions_ * P;
+        const long layers = static_cast<long>(runs.size()) / directions_;
+        const std::size_t between = layers > 1 ? steps * B * width * sizeof(T) : 0;
+        const Block even(between), odd(between);
+        const auto behind = [&](long layer) {
+            if (layer == layers - 1) return y;
+            const Block& block = layer % 2 ? odd : even;
+            return Triple{reinterpret_cast<Address>(block.data()), static_cast<Address>(B * width),
+                          static_cast<Address>(width)};
+        };
+        const std::array<long, 3> sizes{P, H, count(op_.gate_rows) * H};
+        for (std::size_t k = 0; k < runs.size(); ++k) {
+            const long layer = static_cast<long>(k) / directions_, direction = static_cast<long>(k) % directions_;
+            const auto of_layer = [&](Triple state) {
+                for (int part = 0; part < 3; ++part) state[part] += state[part] ? k * B * sizes[part] * sizeof(T) : 0;
+                return state;
+            };
+            const auto of_direction = [&](Triple steps, long features) {
+                steps[0] += steps[0] ? direction * features * sizeof(T) : 0;
+                return steps;
+            };
+            Given one = given_[k];
+            const auto [h0, c0, gates0] = of_layer(before);
+            one.sizes[0] = steps, one.sizes[1] = B, one.threads = threads, one.lengths = lengths;
+            one.x = layer == 0 ? x : behind(layer - 1), one.h0 = h0, one.c0 = c0, one.gates0 = gates0;
+            const Triple of_cells = layer == layers - 1 ? of_direction(cells, H) : Triple{};
+            runs[k]->run(problem<T>(op_, one),
+                         outputs<T>(of_direction(behind(layer), P), of_cells, of_layer(after), 0));
+        }
+    }
+
+    const Operator op_;
+    const std::vector<Given> given_;
+    const int directions_;
+    std::vector<std::unique_ptr<Inference<float>>> float_;
+    std::vector<std::unique_ptr<Inference<double>>> double_;
+};
+
 }  // namespace
 }  // namespace recurra
 
@@ -227,6 +303,9 @@ NB_MODULE(_native, m) {
     nb::class_<Stack>(m, "Stack")
         .def(nb::init<const Operator&, const std::vector<Given>&, Storage>())
         .def("step", &Stack::step);
+    nb::class_<Passage>(m, "Passage")
+        .def(nb::init<const Operator&, const std::vector<Given>&, int>())
+        .def("run", &Passage::run);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, int threads,
                             const Triple& x, const std::array<Address, 18>& tensors, const Triple& keep_h,

@@ -1,7 +1,6 @@
 // Compiled once for each instruction set, with -DRECURRA_ISA=<its name>.
 #include "backward_parts.h"
-#include "forward_parts.h"
-#include "kernels.h"
+#include "inference.h"
 #include "random.h"
 #include "sequence_step.h"
 #include "step.h"
@@ -50,6 +49,12 @@ template <class C> struct MakeStepper {
     }
 };
 
+template <class C> struct MakeInference {
+    template <class T> std::unique_ptr<Inference<T>> operator()(const Problem<T>&) {
+        return std::make_unique<PackedInference<C, T>>();
+    }
+};
+
 template <class T> long saved(const Problem<T>& p) { return with_cell<CountSaved>(p); }
 template <class T> void forward(const Problem<T>& p, const Outputs<T>& out) { with_cell<RunForward>(p, out); }
 template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { with_cell<RunBackward>(p, g); }
@@ -57,12 +62,13 @@ template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { w
 template <class T> std::unique_ptr<Stepper<T>> stepper(const Problem<T>& p, Storage storage) {
     return with_cell<MakeStepper>(p, storage);
 }
+template <class T> std::unique_ptr<Inference<T>> inference(const Problem<T>& p) { return with_cell<MakeInference>(p); }
 
 }  // namespace
 
 extern const Kernels<float> kernels_f32;
 extern const Kernels<double> kernels_f64;
-const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>, toss<float>};
-const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>, toss<double>};
+const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>, inference<float>, toss<float>};
+const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>, inference<double>, toss<double>};
 
 }  // namespace recurra::RECURRA_ISA

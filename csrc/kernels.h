@@ -20,6 +20,13 @@ template <class T> struct Stepper {
     virtual void run(long B, int threads, const T* x, const State<const T>& before, const State<T>& after) const = 0;
 };
 
+// Whole sequences of one layer in one direction, without gradients; weights are packed again only where they have
+// changed.
+template <class T> struct Inference {
+    virtual ~Inference() = default;
+    virtual void run(const Problem<T>&, const Outputs<T>&) = 0;
+};
+
 // How a stepper stores its weights; the short forms are of float only.
 enum class Storage { full, bfloat16, int8 };
 
@@ -28,6 +35,7 @@ template <class T> struct Kernels {
     void (*forward)(const Problem<T>&, const Outputs<T>&);
     void (*backward)(const Problem<T>&, const Gradients<T>&);
     std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&, Storage);
+    std::unique_ptr<Inference<T>> (*inference)(const Problem<T>&);  // of a problem of this form
     void (*toss)(T* to, long count, double probability, T value, std::uint64_t seed, int threads);  // random.h
 };
 

@@ -63,4 +63,13 @@ private:
     const Scratch memory_;
 };
 
+// A problem of which only the weights matter, and these packed: for sequences of other sizes.
+template <class C, class T> struct Ready {
+    const Problem<T> problem;
+    const Layout<C, T> layout;
+    Packed<C, T> packed;
+
+    explicit Ready(const Problem<T>& p) : problem(p), layout(problem), packed(layout) { packed.pack(0, 1); }
+};
+
 }  // namespace recurra::RECURRA_ISA

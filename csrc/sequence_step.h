@@ -9,23 +9,21 @@ namespace recurra::RECURRA_ISA {
 
 template <class C, class T> class SequenceStep final : public Stepper<T> {
 public:
-    explicit SequenceStep(const Problem<T>& problem) : p_(problem), layout_(p_), packed_(layout_) { packed_.pack(0, 1); }
+    explicit SequenceStep(const Problem<T>& problem) : ready_(problem) {}
 
     void run(long B, int threads, const T* x, const State<const T>& before, const State<T>& after) const override {
-        Problem<T> p = p_;
+        Problem<T> p = ready_.problem;
         p.T_ = 1, p.B = B, p.threads = threads;
         p.x = {x, 0, p.D};
         p.h0 = before.h, p.c0 = before.c, p.gates0 = before.gates;
         Outputs<T> out;
         out.y = {after.h, 0, p.P};
         out.h = after.h, out.c = after.c, out.gates = after.gates;
-        Forward<C, T>(p, out, &packed_).run();
+        Forward<C, T>(p, out, &ready_.packed).run();
     }
 
 private:
-    const Problem<T> p_;
-    const Layout<C, T> layout_;
-    Packed<C, T> packed_;
+    const Ready<C, T> ready_;
 };
 
 }  // namespace recurra::RECURRA_ISA

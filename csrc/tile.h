@@ -85,20 +85,23 @@ inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long
     }
 }
 
-// Call body with the constant kRows for each full group of rows, then once with the rest: body(first, constant).
+// Call body for groups of at most kRows rows, as even as may be: body(first, constant). A full group and two rows left over
+// would read the weights at the pace of the two rows.
 template <int R> struct Count {
     static constexpr int value = R;
 };
-template <class Body, int R = kRows - 1> inline void rest_of_rows(long first, long rest, Body&& body) {
+template <class Body, int R = kRows> inline void group_of_rows(long first, long count, Body&& body) {
     if constexpr (R > 0) {
-        if (rest == R) return body(first, Count<R>{});
-        rest_of_rows<Body, R - 1>(first, rest, static_cast<Body&&>(body));
+        if (count == R) return body(first, Count<R>{});
+        group_of_rows<Body, R - 1>(first, count, static_cast<Body&&>(body));
     }
 }
 template <class Body> inline void for_rows(long begin, long end, Body&& body) {
-    long first = begin;
-    for (; first + kRows <= end; first += kRows) body(first, Count<kRows>{});
-    if (first < end) rest_of_rows(first, end - first, static_cast<Body&&>(body));
+    for (long first = begin, groups = (end - begin + kRows - 1) / kRows; groups > 0; --groups) {
+        const long count = (end - first + groups - 1) / groups;
+        group_of_rows(first, count, body);
+        first += count;
+    }
 }
 
 // Likewise for vectors, in groups of up to kPanel: body(first, constant).

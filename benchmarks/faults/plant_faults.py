@@ -3,8 +3,8 @@
     python benchmarks/faults/plant_faults.py
 
 Each fault is a small slip of the hand: a swapped gate, a lost carry, a missed step. A copy of the sources is changed,
-compiled for this machine's instruction set alone, and tests/ops is run on it. About a minute for each fault. Needs
-g++, cmake, ninja and nanobind. Exit code 1 if a fault is not noticed.
+compiled for this machine's instruction set alone, and the layers' tests are run on it. Some minutes for each fault.
+Needs g++, cmake, ninja and nanobind. Exit code 1 if a fault is not noticed.
 """
 
 from __future__ import annotations
@@ -178,6 +178,10 @@ FAULTS = (
         "p.gates0 = before.gates;",
         "p.gates0 = after.gates;",
     ),
+    Fault("the weights' last bytes are not looked at", "fingerprint.h", "add(rest);", ""),
+    Fault(
+        "weights may change their places", "fingerprint.h", "sum += lanes, sums += sum;", "sum += lanes, sums += lanes;"
+    ),
 )
 
 
@@ -200,12 +204,13 @@ def build(sources: Path, place: Path) -> Path:
 
 
 def run_tests(package: Path) -> subprocess.CompletedProcess[str]:
-    """Run tests/ops on this package, whichever is installed."""
+    """Run the tests of operators and layers on this package, whichever is installed."""
     code = (
         "import sys; sys.meta_path[:] = [f for f in sys.meta_path if 'Scikit' not in type(f).__name__]; "
         f"sys.path.insert(0, {str(package)!r}); import recurra, pytest; "
         f"assert recurra.__file__.startswith({str(package)!r}), recurra.__file__; "
-        "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', 'tests/ops', 'tests/nn/test_stream.py']))"
+        "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', 'tests/ops', 'tests/nn/test_stream.py', "
+        "'tests/nn/test_inference.py']))"
     )
     environment = {**os.environ, "RECURRA_ISA": native.isa() or ""}
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -209,17 +209,32 @@ Result by_equations(const Case& s) {
     return r;
 }
 
-Result by_kernel(const Case& s, const Block* saved) {
+Result room_for(const Case& s) {
     const Problem<double>& p = s.p;
-    const bool lstm = s.has_cell();
-    Result r{Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN),
-             Values(s.gates0.size(), NAN)};
+    return {Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN),
+            Values(s.gates0.size(), NAN)};
+}
+
+Outputs<double> outputs_in(Result& r, const Case& s) {
+    const Problem<double>& p = s.p;
     Outputs<double> out;
     out.y = {r.y.data(), p.B * p.P, p.P};
-    if (lstm) out.cells = {r.cells.data(), p.B * p.H, p.H};
+    if (s.has_cell()) out.cells = {r.cells.data(), p.B * p.H, p.H};
     out.h = r.h.data(), out.c = r.c.data(), out.gates = r.gates.data();
+    return out;
+}
+
+Result by_kernel(const Case& s, const Block* saved) {
+    Result r = room_for(s);
+    Outputs<double> out = outputs_in(r, s);
     out.saved = saved ? reinterpret_cast<double*>(saved->data()) : nullptr;
-    instruction_set().f64.forward(p, out);
+    instruction_set().f64.forward(s.p, out);
+    return r;
+}
+
+Result by_inference(const Case& s, Inference<double>& inference) {
+    Result r = room_for(s);
+    inference.run(s.p, outputs_in(r, s));
     return r;
 }
 
@@ -313,6 +328,20 @@ void check_step(const Case& s) {
     expect_close("step gates", gates, want.gates);
 }
 
+// Packed weights serve from call to call, until any number of them is another.
+void check_inference(Case& s) {
+    const std::unique_ptr<Inference<double>> inference = instruction_set().f64.inference(s.p);
+    expect_close("first inference", by_inference(s, *inference).y, by_kernel(s, nullptr).y);
+    expect_close("second inference", by_inference(s, *inference).y, by_kernel(s, nullptr).y);
+    Values* weights[] = {&s.w_input, &s.w_recurrent, &s.bias_input, &s.bias_recurrent, &s.w_projection, &s.w_cell,
+                         &s.bias_cell, &s.w_gates};
+    for (Values* some : weights) {
+        if (some->empty()) continue;
+        (*some)[random_number(0, static_cast<long>(some->size()) - 1)] += 0.5;
+        expect_close("inference after a change", by_inference(s, *inference).y, by_kernel(s, nullptr).y);
+    }
+}
+
 void check_one() {
     Case s;
     const Block saved(sizeof(double) * instruction_set().f64.saved(s.p));
@@ -327,6 +356,7 @@ void check_one() {
     }
     check_backward(s, training, saved);
     check_step(s);
+    check_inference(s);
 }
 
 }  // namespace

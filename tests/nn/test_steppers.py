@@ -10,7 +10,7 @@ from recurra.nn import build_encoder
 from recurra.nn.pooling import Pooling
 from recurra.nn.running import RunningPooling
 from recurra.nn.stepper import _ByLayer, stepper
-from recurra.ops import native
+from recurra.ops import native, stream
 from recurra.settings import Encoder
 from tolerances import assert_close
 
@@ -59,7 +59,7 @@ def test_steps_are_the_whole_sequence(form):
     assert_close(torch.from_numpy(np.stack(outputs)), expected[0])
     for part, want in zip(one.state, final, strict=True):
         assert_close(part, want)
-    assert isinstance(one, _ByLayer if native.module is None else native.Walk), "another kind of steps than expected"
+    assert isinstance(one, _ByLayer if native.module is None else stream.Walk), "another kind of steps than expected"
 
 
 def test_what_is_not_kept_is_undone(form):

@@ -11,7 +11,8 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
 from recurra.ops.gru import GRUOptions, GRUWeights, cpu, gru, stack
-from recurra.ops.native import Stream
+from recurra.ops.native import Call
+from recurra.ops.native import Sequence as Weights
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
@@ -97,8 +98,8 @@ class GRU(Recurrent):
             bias_recurrent=self._weight("bias_hh", suffix),
         )
 
-    def _stream(self) -> Stream:
-        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options, self._storage)
+    def _compiled(self, suffix: str) -> tuple[Call, Weights]:
+        return cpu.compiled(self._weights(suffix), self.options, suffix.endswith("_reverse"))
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

@@ -13,7 +13,8 @@ from recurra.errors import SettingsError
 from recurra.nn.recurrent import Recurrent
 from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, cpu, lstm, stack
 from recurra.ops.lstm.options import Ablation
-from recurra.ops.native import Stream
+from recurra.ops.native import Call
+from recurra.ops.native import Sequence as Weights
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -104,7 +105,7 @@ class LSTM(Recurrent):
         padding are zero, and the final state is that after each sequence's last real step. The cell states are those of
         the last layer at all steps, laid out like the output with H features for each direction.
         """
-        output, state, cells = self._run(input, self._with_gates(hx), lengths, return_cells)
+        output, state, cells = self._run(input, self._completed(hx), lengths, return_cells)
         return (output, state, cells) if return_cells else (output, state)
 
     def step(self, x_t: Tensor, state: State | None = None) -> tuple[Tensor, State]:
@@ -112,7 +113,7 @@ class LSTM(Recurrent):
 
         Only for one direction. In training mode each call draws its own masks.
         """
-        return self._one_step(x_t, self._with_gates(state))
+        return self._one_step(x_t, state)
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -164,7 +165,7 @@ class LSTM(Recurrent):
     def _state_sizes(self) -> tuple[int, ...]:
         return self.options.state_sizes(self.hidden_size)
 
-    def _with_gates(self, state: State | None) -> State | None:
+    def _completed(self, state: State | None) -> State | None:
         """Start FGR's last gates at 0 where the caller gives ``(h, c)`` only."""
         if self.options.gates != "FGR" or state is None or len(state) != 2:
             return state
@@ -192,8 +193,8 @@ class LSTM(Recurrent):
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
 
-    def _stream(self) -> Stream:
-        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options, self._storage)
+    def _compiled(self, suffix: str) -> tuple[Call, Weights]:
+        return cpu.compiled(self._weights(suffix), self.options, suffix.endswith("_reverse"))
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

@@ -11,17 +11,22 @@ from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 from torch.nn.functional import dropout
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.native import Storage, Stream, Walk, can_take, is_transformed
+from recurra.ops.inference import Inference
+from recurra.ops.native import Call, can_take, is_transformed
+from recurra.ops.native import Sequence as Weights
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
+from recurra.ops.stream import Storage, Stream, Walk
 from recurra.types import State
 
-_ADDRESS, _VERSION = Tensor.data_ptr, attrgetter("_version")  # of a weight: what tells that it has changed
+# What tells that a weight is another tensor, or has changed.
+_ADDRESS, _IS_DENSE, _VERSION = Tensor.data_ptr, Tensor.is_contiguous, attrgetter("_version")
 
 
 class Recurrent(nn.Module):
@@ -57,6 +62,7 @@ class Recurrent(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
         self._streaming: tuple[list[int], Stream] | None = None
+        self._inferring: tuple[list[int], Inference] | None = None
         self._storage: Storage | None = None
         self.reset_parameters()
 
@@ -144,6 +150,10 @@ class Recurrent(nn.Module):
     def _state_sizes(self) -> tuple[int, ...]:
         raise NotImplementedError
 
+    def _completed(self, state: State | None) -> State | None:
+        """The state with parts that a caller may leave out."""
+        return state
+
     def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
         """Run torch's fused kernel over all layers at once, in the plain form."""
         raise NotImplementedError
@@ -159,11 +169,18 @@ class Recurrent(nn.Module):
         return [getattr(self, name) for name in self._names]
 
     @property
+    def _draws(self) -> bool:
+        """Whether a call draws masks of random coins."""
+        o = self.options
+        some = (o.recurrent_dropout, o.weight_drop, *getattr(o, "zoneout", ()), self.dropout * (self.num_layers > 1))
+        return self.training and any(some)
+
+    @property
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def _stream(self) -> Stream:
-        """The compiled layers, a step at a time."""
+    def _compiled(self, suffix: str) -> tuple[Call, Weights]:
+        """The compiled operator of one layer and direction, and its weights."""
         raise NotImplementedError
 
     def _current_stream(self) -> Stream | None:
@@ -177,12 +194,34 @@ class Recurrent(nn.Module):
             return self._streaming[1]
         if len(weights) != len(self._names) or not can_take(*weights):
             return None  # parametrized, or not in this memory
-        self._streaming = (mark, self._stream())
-        return self._streaming[1]
+        layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
+        call, _ = layers[0]
+        stream = Stream(call.operator, call.peepholes, [sequence for _, sequence in layers], self._storage)
+        self._streaming = (mark, stream)
+        return stream
+
+    def _current_inference(self) -> Inference | None:
+        """Whole sequences with the weights that lie here now; None where some of them are made at each call."""
+        weights: Any = self._parameters.values()
+        if is_compiling():
+            return None
+        try:
+            mark = [*map(_ADDRESS, weights), *map(_IS_DENSE, weights)]
+        except (TypeError, RuntimeError):  # one was taken away, or has no memory
+            return None
+        if self._inferring is not None and self._inferring[0] == mark:
+            return self._inferring[1]
+        if len(weights) != len(self._names) or not can_take(*weights):
+            return None  # parametrized, or not in this memory
+        inference = Inference([self._compiled(suffix) for _, suffix in self._suffixes()], self._directions)
+        if not inference.reads_only(weights):
+            return None
+        self._inferring = (mark, inference)
+        return inference
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles pack their weights anew."""
-        return {**self.__dict__, "_streaming": None}
+        return {**self.__dict__, "_streaming": None, "_inferring": None}
 
     def _suffixes(self) -> list[tuple[int, str]]:
         ends = ("", "_reverse")[: self._directions]
@@ -226,6 +265,10 @@ class Recurrent(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells)
         state = self._read_state(state, x, layout)
+        if not (torch.is_grad_enabled() or self._draws):
+            inference = self._current_inference()
+            if inference is not None and can_take(x, *state):
+                return inference.run(x, state, lengths, return_cells)
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         kernel: Kernel | None = "cpu" if can_take(x, *state, *self._flat_weights) else None
@@ -287,7 +330,7 @@ class Recurrent(nn.Module):
             raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
         layout = Layout(False, batched=x_t.dim() == 2)
         x = x_t[None] if layout.batched else x_t[None, None]
-        y, final, _ = self._compute(x, state, layout)
+        y, final, _ = self._compute(x, self._completed(state), layout)
         if layout.batched:
             return y[0], final
         return y[0, 0], tuple(part.squeeze(1) for part in final)

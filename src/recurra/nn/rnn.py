@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from recurra.nn.recurrent import Recurrent
-from recurra.ops.native import Stream
+from recurra.ops.native import Call
+from recurra.ops.native import Sequence as Weights
 from recurra.ops.rnn import RNNOptions, RNNWeights, cpu, rnn, stack
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
@@ -97,8 +98,8 @@ class RNN(Recurrent):
             bias_recurrent=self._weight("bias_hh", suffix),
         )
 
-    def _stream(self) -> Stream:
-        return cpu.stream([self._weights(suffix) for _, suffix in self._suffixes()], self.options, self._storage)
+    def _compiled(self, suffix: str) -> tuple[Call, Weights]:
+        return cpu.compiled(self._weights(suffix), self.options, suffix.endswith("_reverse"))
 
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None

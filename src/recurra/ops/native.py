@@ -7,10 +7,9 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import forward_ad
 
@@ -65,10 +64,8 @@ class Sequence(NamedTuple):
     lengths: Tensor | None = None  # [B] int64
 
 
-Storage: TypeAlias = Literal["bfloat16", "int8"]
 DIFFERENTIABLE = 17  # of the tensors
 _PLAIN = (Tensor, torch.nn.Parameter)
-_POINTER = Tensor.data_ptr
 
 # y [T, B, P], h [B, P], c [B, H], gates [B, K H], cells [T, B, H]
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
@@ -103,8 +100,8 @@ def can_take(x: Tensor, *others: Tensor | None) -> bool:
         return all(tensor.is_cpu and tensor.dtype == dtype for tensor in (x, *others) if tensor is not None)
     return (
         bool(x.numel())
-        and _is_unwatched()
-        and all(_is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
+        and is_unwatched()
+        and all(is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
     )
 
 
@@ -127,7 +124,8 @@ def is_transformed() -> bool:
     return torch._C._functorch.peek_interpreter_stack() is not None
 
 
-def _is_unwatched() -> bool:
+def is_unwatched() -> bool:
+    """Whether nothing looks on: no tracer, transformation, dispatch mode or forward-mode derivative."""
     return (
         not torch.compiler.is_compiling()
         and torch._C._functorch.peek_interpreter_stack() is None
@@ -136,7 +134,8 @@ def _is_unwatched() -> bool:
     )
 
 
-def _is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
+def is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
+    """Whether a tensor is numbers of this type in the processor's memory, and nothing else."""
     return type(tensor) in _PLAIN and tensor.is_cpu and tensor.dtype == dtype and tensor.layout == torch.strided
 
 
@@ -153,7 +152,7 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
         sequence = contiguous(tensors)
-        saved = module.Block(call.operator.saved_bytes(_given(sequence, call.peepholes, call.reverse)))
+        saved = module.Block(call.operator.saved_bytes(given(sequence, call.peepholes, call.reverse)))
         results = forward(call, sequence, saved.address)
         ctx.call, ctx.saved = call, saved
         ctx.set_materialize_grads(False)
@@ -171,97 +170,6 @@ class _Differentiable(torch.autograd.Function):
         return (None, *gradients, *(None for _ in tensors[DIFFERENTIABLE:]))
 
 
-class Stream:
-    """Layers one upon the other, a step at a time, without gradients; their weights are packed once.
-
-    Every microsecond counts here: at H = 64 the arithmetic takes less than one. Beyond H = 256 reading the weights is
-    what takes the time, and ``storage`` may hold them in fewer bits.
-    """
-
-    def __init__(
-        self, operator: Any, peepholes: tuple[int, int, int], layers: list[Sequence], storage: Storage | None
-    ) -> None:
-        tensors = [contiguous(layer) for layer in layers]
-        given = [_given(layer, peepholes, reverse=False) for layer in tensors]
-        self._run = module.Stack(operator, given, getattr(module.Storage, storage or "full")).step
-        self._kept = tensors  # the peepholes are read where they are
-        first = layers[0]
-        self._dtype, self._D, self._L = first.x.dtype, first.x.shape[2], len(layers)
-        self._sizes = [part.shape[1] for part in (first.h0, first.c0, first.gates0) if part is not None]
-        self._absent = (0,) * (3 - len(self._sizes))  # of h, c and the gates
-        self._last: tuple[Tensor, ...] | None = None  # the state that was returned; it needs no check
-
-    def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
-        """The state after a step over ``x [B, D]``, its parts ``[L, B, ·]``; None if these tensors cannot be read."""
-        shape = x.shape
-        if len(shape) != 2 or shape[1] != self._D or not _is_unwatched() or not self._is_dense(x):
-            return None
-        B = shape[0]
-        if state is self._last:
-            if state[0].shape[1] != B:
-                return None
-        elif not B or len(state) != len(self._sizes):
-            return None
-        else:
-            for part, size in zip(state, self._sizes, strict=True):
-                if not (self._is_dense(part) and part.shape == (self._L, B, size)):
-                    return None
-        threads, after = torch.get_num_threads(), tuple(map(torch.empty_like, state))
-        if len(after) == 2:  # the common forms, without a list of pointers: each microsecond counts
-            (h, c), (new_h, new_c) = state, after
-            self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), 0, new_h.data_ptr(), new_c.data_ptr(), 0)
-        else:
-            absent = self._absent
-            self._run(B, threads, x.data_ptr(), *map(_POINTER, state), *absent, *map(_POINTER, after), *absent)
-        self._last = after
-        return after
-
-    def _is_dense(self, tensor: Tensor) -> bool:
-        return _is_plain(tensor, self._dtype) and tensor.is_contiguous()
-
-
-class Walk:
-    """One sequence through a :class:`Stream`, its state in place: a step allocates nothing and checks nothing.
-
-    Steps count once they are kept; until then :meth:`undo` goes back to where they began.
-    """
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        x = torch.zeros(1, stream._D, dtype=stream._dtype)
-        sizes = [(stream._L, 1, size) for size in stream._sizes]
-        self._states = [tuple(torch.zeros(size, dtype=x.dtype) for size in sizes) for _ in range(3)]
-        self._addresses = [(*map(_POINTER, state), *stream._absent) for state in self._states]
-        self._outputs = [state[0][-1, 0].numpy() for state in self._states]
-        self._kept = self._now = 0
-        self._run, self._x = stream._run, x.data_ptr()
-        self.input: NDArray[Any] = x[0].numpy()
-        """[D], to be filled before each step."""
-
-    def step(self) -> NDArray[Any]:
-        """The output [P], to be read before the next step."""
-        free = _FREE[self._kept][self._now]
-        self._run(1, torch.get_num_threads(), self._x, *self._addresses[self._now], *self._addresses[free])
-        self._now = free
-        return self._outputs[free]
-
-    def keep(self) -> None:
-        """Let the steps since the last time count."""
-        self._kept = self._now
-
-    def undo(self) -> None:
-        """Go back to what was kept last."""
-        self._now = self._kept
-
-    @property
-    def state(self) -> tuple[Tensor, ...]:
-        """Its parts [L, 1, ·], as they lie here: what is copied into them is kept."""
-        return self._states[self._kept]
-
-
-_FREE = ((1, 2, 1), (2, 0, 0), (1, 0, 0))  # of three states the one to write, by the kept one and the present one
-
-
 def contiguous(tensors: Any) -> list[Any]:
     """Only the steps may have strides, and only those of time and row."""
     x, *others = tensors
@@ -270,28 +178,31 @@ def contiguous(tensors: Any) -> list[Any]:
     return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
 
 
-def _address(tensor: Tensor | None) -> int:
+def address_of(tensor: Tensor | None) -> int:
+    """Where a dense tensor lies; 0 for none."""
     return 0 if tensor is None else tensor.data_ptr()
 
 
-def _steps(tensor: Tensor | None) -> tuple[int, int, int]:
+def steps_of(tensor: Tensor | None) -> tuple[int, int, int]:
+    """Where ``[T, B, ·]`` lies, and how far steps and rows are apart."""
     return (0, 0, 0) if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
 
-def _given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -> Any:
+def given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -> Any:
+    """All tensors of a call, as the compiled module takes them."""
     x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, *others = tensors[:DIFFERENTIABLE]
     keep_h, keep_c, drop_h, lengths = tensors[DIFFERENTIABLE:]
     T, B, D = x.shape
     weights = (w_input, w_recurrent, bias_input, bias_recurrent, h0, c0)
     return module.Given(
         (T, B, D, units(h0, c0), h0.shape[1]),
-        _address(lengths),
+        address_of(lengths),
         reverse,
         torch.get_num_threads(),
-        _steps(x),
-        (*map(_address, weights), *_rows(peephole, peepholes), *map(_address, others)),
-        _steps(keep_h),
-        _steps(keep_c),
+        steps_of(x),
+        (*map(address_of, weights), *_rows(peephole, peepholes), *map(address_of, others)),
+        steps_of(keep_h),
+        steps_of(keep_c),
         (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
     )
 
@@ -333,8 +244,9 @@ def forward(call: Call, tensors: list[Any], saved: int) -> Result:
     h = torch.empty_like(h0)
     c, gates = (None if part is None else torch.empty_like(part) for part in (c0, sequence.gates0))
     cells = like_input(x, units(h0, c0)) if call.return_cells else None
-    given = _given(tensors, call.peepholes, call.reverse)
-    call.operator.forward(given, _steps(y), _steps(cells), (h.data_ptr(), _address(c), _address(gates)), saved)
+    all_given = given(tensors, call.peepholes, call.reverse)
+    finals = (h.data_ptr(), address_of(c), address_of(gates))
+    call.operator.forward(all_given, steps_of(y), steps_of(cells), finals, saved)
     return y, h, c, gates, cells
 
 
@@ -352,12 +264,12 @@ def backward(
     dprojected, hidden = (None if dprojection is None else x.new_zeros(*x.shape[:2], n) for n in (P, H))
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
-        _given(tensors, call.peepholes, call.reverse),
-        (_steps(y), _steps(dy), _steps(dcells)),
-        tuple(map(_address, dstate)),
+        given(tensors, call.peepholes, call.reverse),
+        (steps_of(y), steps_of(dy), steps_of(dcells)),
+        tuple(map(address_of, dstate)),
         saved,
-        (_steps(dx), _steps(dprojected), _steps(hidden)),
-        (*map(_address, results), *_rows(dpeephole, call.peepholes), *map(_address, [*dnorms, *dproducts])),
+        (steps_of(dx), steps_of(dprojected), steps_of(hidden)),
+        (*map(address_of, results), *_rows(dpeephole, call.peepholes), *map(address_of, [*dnorms, *dproducts])),
     )
     if dprojection is not None and dprojected is not None and hidden is not None:
         torch.mm(dprojected.flatten(0, 1).t(), hidden.flatten(0, 1), out=dprojection)

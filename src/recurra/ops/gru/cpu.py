@@ -67,16 +67,12 @@ def loop(
     return y, (h,)
 
 
-def stream(layers: list[GRUWeights], options: GRUOptions, storage: native.Storage | None) -> native.Stream:
-    """Layers one upon the other, a step at a time, without gradients."""
-
-    def begin(weights: GRUWeights) -> native.Sequence:
-        G, D = weights.input.shape
-        nothing = weights.input.new_empty(1, G // 3)
-        return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
-
-    operator = _operator(options.reset, layers[0].input.dtype)
-    return native.Stream(operator, native.NO_PEEPHOLES, [begin(weights) for weights in layers], storage)
+def compiled(weights: GRUWeights, options: GRUOptions, reverse: bool) -> tuple[native.Call, native.Sequence]:
+    """One layer in one direction for those who call the kernel themselves; its x and state are of no size yet."""
+    G, D = weights.input.shape
+    nothing = weights.input.new_empty(1, G // 3)
+    sequence = _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
+    return _call(options.reset, weights.input.dtype, reverse, False), sequence
 
 
 def _sequence(

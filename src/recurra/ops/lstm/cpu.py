@@ -105,16 +105,12 @@ def loop(
     return y, cells, tuple(part for part in (h, c, gates) if part is not None)
 
 
-def stream(layers: list[LSTMWeights], options: LSTMOptions, storage: native.Storage | None) -> native.Stream:
-    """Layers one upon the other, a step at a time, without gradients."""
-
-    def begin(weights: LSTMWeights) -> native.Sequence:
-        G, D = weights.input.shape
-        state = tuple(weights.input.new_empty(1, size) for size in options.state_sizes(G // len(options.rows)))
-        return _sequence(weights.input.new_empty(1, 1, D), state, weights, options, LSTMNoise(), None)
-
-    operator = _operator(options, layers[0].input.dtype)
-    return native.Stream(operator, _peepholes(options), [begin(weights) for weights in layers], storage)
+def compiled(weights: LSTMWeights, options: LSTMOptions, reverse: bool) -> tuple[native.Call, native.Sequence]:
+    """One layer in one direction for those who call the kernel themselves; its x and state are of no size yet."""
+    G, D = weights.input.shape
+    state = tuple(weights.input.new_empty(1, size) for size in options.state_sizes(G // len(options.rows)))
+    sequence = _sequence(weights.input.new_empty(1, 1, D), state, weights, options, LSTMNoise(), None)
+    return _call(options, weights.input.dtype, reverse, False), sequence
 
 
 def _peepholes(options: LSTMOptions) -> tuple[int, int, int]:

@@ -62,16 +62,12 @@ def loop(
     return y, (h,)
 
 
-def stream(layers: list[RNNWeights], options: RNNOptions, storage: native.Storage | None) -> native.Stream:
-    """Layers one upon the other, a step at a time, without gradients."""
-
-    def begin(weights: RNNWeights) -> native.Sequence:
-        G, D = weights.input.shape
-        nothing = weights.input.new_empty(1, G)
-        return _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
-
-    operator = _operator(layers[0].input.dtype, options.nonlinearity)
-    return native.Stream(operator, native.NO_PEEPHOLES, [begin(weights) for weights in layers], storage)
+def compiled(weights: RNNWeights, options: RNNOptions, reverse: bool) -> tuple[native.Call, native.Sequence]:
+    """One layer in one direction for those who call the kernel themselves; its x and state are of no size yet."""
+    G, D = weights.input.shape
+    nothing = weights.input.new_empty(1, G)
+    sequence = _sequence(weights.input.new_empty(1, 1, D), (nothing,), weights, None, None)
+    return _call(options.nonlinearity, weights.input.dtype, reverse, False), sequence
 
 
 def _sequence(

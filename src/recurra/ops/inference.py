@@ -1,0 +1,63 @@
+"""Compiled layers over whole sequences, without gradients; their weights stay packed from call to call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from recurra.ops import native
+from recurra.types import State
+
+_ADDRESS = Tensor.data_ptr
+_ABSENT = (0, 0)  # of h, c and the gates, what the cell has not
+
+
+class Inference:
+    """All layers and directions of a stack.
+
+    The weights are read where they lie. They are packed again if their bytes have changed, however that was done: to
+    find out takes less than a tenth of the time of packing them.
+    """
+
+    def __init__(self, compiled: list[tuple[native.Call, native.Sequence]], directions: int) -> None:
+        """``compiled`` holds the layers from the input on, each with its directions side by side."""
+        self._directions, self._kept = directions, [native.contiguous(sequence) for _, sequence in compiled]
+        call = compiled[0][0]
+        given = [
+            native.given(tensors, one.peepholes, one.reverse)
+            for (one, _), tensors in zip(compiled, self._kept, strict=True)
+        ]
+        self._run = native.module.Passage(call.operator, given, directions).run
+
+    def reads_only(self, weights: Iterable[Tensor]) -> bool:
+        """Whether what is read is these tensors themselves, so that no change of theirs can be missed."""
+        own = {id(weight) for weight in weights}
+        of_calls = {native.Sequence._fields.index(name) for name in ("x", "h0", "c0", "gates0")}
+        return all(
+            tensor is None or k in of_calls or id(tensor) in own
+            for tensors in self._kept
+            for k, tensor in enumerate(tensors)
+        )
+
+    def run(
+        self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
+    ) -> tuple[Tensor, State, Tensor | None]:
+        """The output ``[T, B, O]`` of ``x [T, B, D]``, the final state, and on request the last layer's cell states.
+
+        The state's parts are ``[L, B, ·]``, where L counts layers times directions.
+        """
+        T, B, _ = x.shape
+        x = x if x.stride(2) == 1 else x.contiguous()
+        before = [part.contiguous() for part in state]
+        after = tuple(map(torch.empty_like, before))
+        y = native.like_input(x, self._directions * before[0].shape[2])
+        cells = native.like_input(x, self._directions * before[1].shape[2]) if return_cells else None
+        absent = _ABSENT[: 3 - len(before)]
+        self._run(
+            *(T, B, torch.get_num_threads(), native.address_of(lengths), native.steps_of(x)),
+            *((*map(_ADDRESS, before), *absent), native.steps_of(y), native.steps_of(cells)),
+            (*map(_ADDRESS, after), *absent),
+        )
+        return y, after, cells

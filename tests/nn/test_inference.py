@@ -1,0 +1,196 @@
+"""Whole sequences without gradients: the same results as with them, and every change of the weights is seen."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from torch import nn
+
+from recurra.nn import GRU, LSTM, RNN
+from recurra.ops import native
+from tolerances import assert_close
+
+pytestmark = pytest.mark.skipif(native.module is None, reason="the compiled kernels were not built")
+
+LAYERS = {
+    "lstm": (LSTM, {}),
+    "no-bias": (LSTM, {"bias": False}),
+    "peephole-coupled": (LSTM, {"peephole": "diagonal", "coupled": True, "cell_clip": 0.3}),
+    "zoneout": (LSTM, {"zoneout": (0.2, 0.1)}),
+    "layer-norm": (LSTM, {"layer_norm": True}),
+    "projection": (LSTM, {"proj_size": 5}),
+    "full-peephole": (LSTM, {"peephole": "full"}),
+    "candidate": (LSTM, {"candidate": "cell"}),
+    "FGR": (LSTM, {"gates": "FGR", "proj_size": 5}),
+    "gru": (GRU, {}),
+    "gru-before": (GRU, {"reset": "before"}),
+    "tanh": (RNN, {}),
+    "relu": (RNN, {"nonlinearity": "relu"}),
+}
+
+
+@pytest.fixture(params=LAYERS)
+def form(request):
+    return LAYERS[request.param]
+
+
+def tensors(results):
+    """All tensors in what a layer returns."""
+    return [results] if isinstance(results, torch.Tensor) else [t for part in results for t in tensors(part)]
+
+
+def given_state(layer, B, dtype):
+    L = layer.num_layers * (2 if layer.bidirectional else 1)
+    state = tuple(torch.randn(L, B, size, dtype=dtype) for size in layer._state_sizes())
+    return state if isinstance(layer, LSTM) else state[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["f32", "f64"])
+@pytest.mark.parametrize("lengths", [None, [4, 0, 7]], ids=["full", "lengths"])
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (3, False), (2, True)])
+def test_the_results_are_those_with_gradients(form, layers, bidirectional, lengths, dtype):
+    kind, options = form
+    layer = kind(6, 17, layers, batch_first=True, bidirectional=bidirectional, dtype=dtype, **options).eval()
+    x, state = torch.randn(3, 7, 6, dtype=dtype), given_state(layer, 3, dtype)
+    wanted = {"lengths": lengths} | ({"return_cells": True} if kind is LSTM else {})
+    with_gradients = tensors(layer(x, state, **wanted))
+    with torch.inference_mode():
+        without = tensors(layer(x, state, **wanted))
+    assert layer._inferring is not None, "another way was taken than the one under test"
+    assert len(without) == len(with_gradients)
+    for got, want in zip(without, with_gradients, strict=True):
+        assert_close(got, want.detach())
+
+
+def test_any_layout_of_input_and_state():
+    layer = LSTM(6, 8, 2).eval()
+    x, h = torch.randn(6, 2, 5).permute(2, 1, 0), torch.randn(8, 2, 2).permute(2, 1, 0)
+    with torch.no_grad():
+        got = tensors(layer(x, (h, h)))
+        want = tensors(layer(x.contiguous(), (h.contiguous(), h.contiguous())))
+    for one, other in zip(got, want, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_state_that_was_given_stays_as_it_was():
+    layer, state = GRU(6, 8).eval(), torch.ones(1, 2, 8)
+    with torch.no_grad():
+        layer(torch.randn(3, 2, 6), state)
+    assert torch.equal(state, torch.ones(1, 2, 8))
+
+
+def by_optimiser(layer):
+    for p in layer.parameters():
+        p.grad = torch.ones_like(p)
+    torch.optim.SGD(layer.parameters(), lr=0.1).step()
+
+
+def one_bit(layer):
+    layer.weight_hh_l1.data.view(torch.int32)[-1, -1] ^= 1 << 20
+
+
+def two_weights_swapped(layer):
+    flat = layer.weight_ih_l0.data.view(-1)
+    flat[[0, 16]] = flat[[16, 0]]  # 64 bytes apart
+
+
+CHANGES = {
+    "in place": lambda layer: nn.init.uniform_(layer.weight_hh_l1),
+    "optimiser": by_optimiser,
+    "loaded": lambda layer: layer.load_state_dict(LSTM(7, 9, 2, peephole="diagonal").state_dict()),
+    "another parameter": lambda layer: setattr(layer, "bias_ih_l1", nn.Parameter(torch.ones(36))),
+    "other data": lambda layer: setattr(layer.weight_ih_l0, "data", torch.ones(36, 7)),
+    "the last weight": lambda layer: layer.weight_ih_l1.data.view(-1)[-1:].add_(1),
+    "within the data": lambda layer: layer.bias_hh_l1.data.copy_(torch.ones(36)),
+    "a bit of the data": one_bit,
+    "data swapped": two_weights_swapped,
+    "one peephole": lambda layer: layer.peephole_l0.data.fill_(0.5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_every_change_of_the_weights_is_seen(change):
+    layer, x = LSTM(7, 9, 2, peephole="diagonal").eval(), torch.randn(3, 2, 7)
+    with torch.no_grad():
+        before = layer(x)[0]
+    change(layer)
+    with torch.no_grad():
+        after = layer(x)[0]
+    assert torch.equal(after, layer(x)[0].detach())
+    assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("change", [lambda w: w.t(), lambda w: w.double()], ids=["transposed", "double"])
+def test_data_of_another_form_is_seen(change):
+    layer, x = RNN(8, 8).eval(), torch.randn(3, 2, 8)
+    with torch.no_grad():
+        layer(x)
+    for weight in layer.parameters():
+        weight.data = change(weight.data)
+    x = x.to(layer.weight_ih_l0.dtype)
+    with torch.no_grad():
+        after = layer(x)[0]
+    assert_close(after, layer(x)[0].detach())
+
+
+def test_weights_that_are_made_at_each_call():
+    layer = LSTM(6, 8, peephole="full", candidate="cell").eval()
+    weighted = nn.utils.parametrizations.weight_norm(LSTM(6, 8), "weight_hh_l0").eval()
+    x = torch.randn(3, 2, 6)
+    for one in (layer, weighted):
+        with torch.no_grad():
+            one(x)
+            for parameter in one.parameters():
+                parameter.mul_(1.5)
+            without = one(x)[0]
+        assert_close(without, one(x)[0].detach())
+
+
+def test_masks_are_drawn_in_training():
+    torch.manual_seed(0)
+    layer, x = LSTM(6, 8, recurrent_dropout=0.5), torch.randn(3, 2, 6)
+    with torch.no_grad():
+        assert not torch.equal(layer(x)[0], layer(x)[0])
+        layer.eval()
+        assert torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_copies_and_pickles_have_weights_of_their_own():
+    layer, x = LSTM(6, 8).eval(), torch.randn(3, 2, 6)
+    with torch.no_grad():
+        before = layer(x)[0]
+        copies = [copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))]
+        layer.weight_ih_l0.zero_()
+        assert all(torch.equal(other(x)[0], before) for other in copies)
+
+
+def test_weights_that_were_made_in_inference_mode():
+    with torch.inference_mode():
+        layer = LSTM(6, 8).eval()
+        x = torch.randn(3, 2, 6)
+        first = layer(x)[0].clone()
+        layer.weight_ih_l0.mul_(2)
+        second = layer(x)[0]
+        other = LSTM(6, 8).eval()
+        other.load_state_dict(layer.state_dict())
+        assert torch.equal(second, other(x)[0])
+    assert not torch.equal(first, second)
+
+
+def test_several_threads_at_once():
+    layer = LSTM(32, 64, 2, bidirectional=True).eval()
+    inputs = [torch.randn(5, 1 + k % 3, 32) for k in range(40)]
+
+    def run(x):
+        with torch.no_grad():
+            return layer(x)[0]
+
+    want = [run(x) for x in inputs]
+    layer._inferring = None
+    with ThreadPoolExecutor(4) as pool:
+        for got, one in zip(pool.map(run, inputs), want, strict=True):
+            assert torch.equal(got, one)
