@@ -20,6 +20,7 @@ public:
           grid_(choose_grid(problem, layout_.panels, true)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
           barrier_(grid_.members()),
+          saved_(saved_of<C>(problem, gradients.saved)),
           live_(plan_.steps),
           streams_(layout_.factors.size()),
           first_strip_(layout_.factors.size() + 1) {}
@@ -289,28 +290,24 @@ private:
             return left;
         }
 
-        // The units of one panel in row i, as forward left them.
+        // What forward left of one panel of row i.
+        Saved<T> saved(long step, long panel, long i) const {
+            return f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, panel, i));
+        }
+
+        // The units of one panel in row i.
         Unit<T> unit_of(long step, long panel, long i) const {
             const Problem<T>& p = f.p_;
             const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
-            const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded, vectors = f.cell_.saved();
+            const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded;
             Unit<T> u{};
             u.at = unit;
             u.count = std::min(W, p.H - unit);
             u.c = f.dc_ + place * padded + unit;
             if (C::kHasCell) {
-                if (step == 0) {
-                    u.c_before = p.c0 + b * p.H + unit;
-                    u.c_before_count = u.count;
-                } else {
-                    u.c_before =
-                        f.g_.saved + saved_at(f.plan_, f.layout_, vectors, step - 1, part, panel, i) + 4 * W;
-                    u.c_before_count = W;
-                }
+                u.c_before = step == 0 ? load(p.c0 + b * p.H + unit, u.count) : saved(step - 1, panel, i).get(4);
             }
-            if (vectors) {
-                u.saved = const_cast<T*>(f.g_.saved) + saved_at(f.plan_, f.layout_, vectors, step, part, panel, i);
-            }
+            if (f.cell_.saved()) u.saved = saved(step, panel, i);
             if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
             return u;
         }
@@ -344,7 +341,7 @@ private:
             Vec<T> da[4];
             if constexpr (C::kHasCell) {
                 if (f.g_.hidden) {
-                    const Vec<T> hidden = load(u.saved + 3 * W) * f.cell_.squash(f.cell_.saved_c(u));
+                    const Vec<T> hidden = u.saved.get(3) * f.cell_.squash(f.cell_.saved_c(u));
                     store(f.g_.hidden.at(t, b) + u.at, hidden, u.count);
                 }
                 f.cell_.backward(arriving(u, step, place, b, t), u, da, dpeephole ? dpeephole + u.at : nullptr, padded);
@@ -533,7 +530,7 @@ private:
 
         Place saved_place(long step, long i, long vector) const {
             const long vectors = f.cell_.saved();
-            const T* first = f.g_.saved + saved_at(f.plan_, f.layout_, vectors, step, part, 0, i);
+            const T* first = reinterpret_cast<const T*>(saved(step, 0, i).data);
             return {first + vector * W, f.plan_.going(step) * vectors * W};
         }
 
@@ -689,6 +686,7 @@ private:
     const Grid grid_;
     const Plan plan_;
     Barrier barrier_;
+    const Saved<T> saved_;
     std::vector<std::atomic<char>> live_;
     std::vector<Row> chunk_rows_;
     std::vector<Place> places_;    // [row of the chunk][factor]

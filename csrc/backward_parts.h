@@ -33,7 +33,7 @@ template <class C, class T> class Backward<C, T>::Member::Norms {
 public:
     Norms(Member& m, long step, long i)
         : m_(m), f_(m.f), place_(f_.plan_.begin(m.part) + i),
-          moments_(f_.g_.saved + saved_moments_at(f_.plan_, f_.layout_, f_.cell_.saved(), step, m.part, i)) {
+          moments_(saved_moments(f_.saved_, f_.plan_, f_.layout_, f_.cell_.saved(), step, m.part, i)) {
         if (f_.p_.variant.layer_norm) x_ = moments(0), h_ = moments(1), c_ = moments(2);
     }
 
@@ -85,10 +85,10 @@ public:
 private:
     Moments<T> moments(int k) const { return {moments_[2 * k], moments_[2 * k + 1]}; }
     Vec<T> y_of_x(const Unit<T>& u, int j) const {
-        return x_.normalize(load(u.saved + (f_.cell_.input_sums() + j) * W));
+        return x_.normalize(u.saved.get(f_.cell_.input_sums() + j));
     }
     Vec<T> y_of_h(const Unit<T>& u, int j) const {
-        return h_.normalize(load(u.saved + (f_.cell_.recurrent_sums() + j) * W));
+        return h_.normalize(u.saved.get(f_.cell_.recurrent_sums() + j));
     }
     Vec<T> y_of_c(const Unit<T>& u) const { return c_.normalize(f_.cell_.saved_c(u)); }
 
@@ -124,7 +124,7 @@ template <class C, class T> void Backward<C, T>::Member::close_row(long step, lo
         for (long panel = first_panel; panel < last_panel; ++panel) {
             const Unit<T> u = unit_in_parts(step, panel, i);
             const long at = place * f.layout_.padded + u.at;
-            const Vec<T> inside = normed ? norms.inside(u) : f.cell_.saved_c(u), o = load(u.saved + 3 * W);
+            const Vec<T> inside = normed ? norms.inside(u) : f.cell_.saved_c(u), o = u.saved.get(3);
             Vec<T> dinside;
             if (f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
             if (f.g_.hidden) store(f.g_.hidden.at(t, b) + u.at, o * f.cell_.squash(inside), u.count);

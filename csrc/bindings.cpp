@@ -40,7 +40,7 @@ struct Operator {
 struct Given {
     std::array<long, 5> sizes;
     Address lengths;
-    bool reverse;
+    bool reverse, brief;
     int threads;
     std::array<Address, 3> x;
     Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
@@ -53,7 +53,7 @@ template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     p.cell = op.cell;
     p.T_ = g.sizes[0], p.B = g.sizes[1], p.D = g.sizes[2], p.H = g.sizes[3], p.P = g.sizes[4];
     p.lengths = at<const long>(g.lengths);
-    p.reverse = g.reverse;
+    p.reverse = g.reverse, p.brief = g.brief;
     p.threads = g.threads;
     p.input_rows = op.input_rows, p.recurrent_rows = op.recurrent_rows;
     p.cell_rows = op.cell_rows, p.gate_rows = op.gate_rows;
@@ -81,14 +81,13 @@ template <> const Kernels<float>& kernels<float>() { return instruction_set().f3
 template <> const Kernels<double>& kernels<double>() { return instruction_set().f64; }
 
 std::size_t saved_bytes(const Operator& op, const Given& g) {
-    return op.f64 ? sizeof(double) * kernels<double>().saved(problem<double>(op, g))
-                  : sizeof(float) * kernels<float>().saved(problem<float>(op, g));
+    return op.f64 ? kernels<double>().saved(problem<double>(op, g)) : kernels<float>().saved(problem<float>(op, g));
 }
 
 template <class T> Outputs<T> outputs(const Triple& y, const Triple& cells, const Triple& state, Address saved) {
     Outputs<T> out;
     out.y = steps<T>(y), out.cells = steps<T>(cells);
-    out.h = at<T>(state[0]), out.c = at<T>(state[1]), out.gates = at<T>(state[2]), out.saved = at<T>(saved);
+    out.h = at<T>(state[0]), out.c = at<T>(state[1]), out.gates = at<T>(state[2]), out.saved = at<void>(saved);
     return out;
 }
 
@@ -105,7 +104,7 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
     Gradients<T> grad;
     grad.y = steps<const T>(read[0]), grad.dy = steps<const T>(read[1]), grad.dcells = steps<const T>(read[2]);
     grad.dh = at<const T>(dstate[0]), grad.dc = at<const T>(dstate[1]), grad.dgates = at<const T>(dstate[2]);
-    grad.saved = at<const T>(saved);
+    grad.saved = at<void>(saved);
     grad.dx = steps<T>(write_steps[0]);
     grad.dprojected = steps<T>(write_steps[1]), grad.hidden = steps<T>(write_steps[2]);
     grad.dh0 = at<T>(write[0]), grad.dc0 = at<T>(write[1]);
@@ -307,12 +306,12 @@ NB_MODULE(_native, m) {
         .def(nb::init<const Operator&, const std::vector<Given>&, int>())
         .def("run", &Passage::run);
     nb::class_<Given>(m, "Given")
-        .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, int threads,
-                            const Triple& x, const std::array<Address, 18>& tensors, const Triple& keep_h,
+        .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, bool brief,
+                            int threads, const Triple& x, const std::array<Address, 18>& tensors, const Triple& keep_h,
                             const Triple& keep_c, const Triple& drop_h) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
                          norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0] = tensors;
-            new (self) Given{sizes, lengths, reverse, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
+            new (self) Given{sizes, lengths, reverse, brief, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
                              h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection,
                              w_cell, bias_cell, w_gates, gates0, keep_h, keep_c, drop_h};
         });

@@ -14,8 +14,7 @@
 #pragma once
 
 #include "factors.h"
-#include "sequence.h"
-#include "simd.h"
+#include "saved.h"
 
 namespace recurra::RECURRA_ISA {
 
@@ -23,9 +22,8 @@ namespace recurra::RECURRA_ISA {
 template <class T> struct Unit {
     long at, count;            // first unit, and how many of the panel's are real
     T* c;                      // the carried cell state, or its gradient; padded
-    T* saved;                  // may be null in forward
-    const T* c_before;         // backward: the cell state before the step
-    long c_before_count;
+    Saved<T> saved;            // may be null in forward
+    Vec<T> c_before;           // backward: the cell state before the step
     const T *keep_h, *keep_c;  // zoneout's masks from unit `at` on; null without
     T* kept;                   // in parts: kKept vectors, from one part of the step to the next
     const T* seen;             // in parts: the h that goes into the products
@@ -84,7 +82,7 @@ template <class T> struct Lstm {
 
     V open_o(V ao, const Unit<T>& u) const {
         const V o = o_open ? all(static_cast<T>(1)) : sigmoid<T>(ao);
-        if (u.saved) store(u.saved + 3 * W, o);
+        if (u.saved) u.saved.put(3, o);
         return o;
     }
 
@@ -104,11 +102,11 @@ template <class T> struct Lstm {
         }
         store(u.c, c);
         if (!u.saved) return;
-        store(u.saved, s.i);
-        store(u.saved + W, s.f);
-        store(u.saved + 2 * W, s.g);
-        store(u.saved + 4 * W, c);
-        if (keeps_cell()) store(u.saved + 5 * W, s.c);
+        u.saved.put(0, s.i);
+        u.saved.put(1, s.f);
+        u.saved.put(2, s.g);
+        u.saved.put(4, c);
+        if (keeps_cell()) u.saved.put(5, s.c);
     }
 
     // What is projected, or is the new h.
@@ -123,7 +121,7 @@ template <class T> struct Lstm {
         h[0] = carry_h(run(a, u), h_before[0], u.keep_h, u.count);
     }
 
-    V saved_c(const Unit<T>& u) const { return load(u.saved + (keeps_cell() ? 5 : 4) * W); }  // before zoneout
+    V saved_c(const Unit<T>& u) const { return u.saved.get(keeps_cell() ? 5 : 4); }  // before zoneout
 
     // dh becomes the part that goes through the gates; the part that goes straight to the old h is returned.
     V split_dh(V& dh, const T* mask, long count) const {
@@ -144,8 +142,8 @@ template <class T> struct Lstm {
     // Through the gates, from the gradient dc that h = o squash(c) brings and that of o's sum, da[3]: the gradients of
     // the other sums and of the old c. peephole: gradients of the three, [3, stride] from this unit on, or null.
     void open_back(V dc, V (&da)[4], const Unit<T>& u, T* peephole, long stride) const {
-        const V i = load(u.saved), f = load(u.saved + W), g = load(u.saved + 2 * W), c = saved_c(u);
-        const V before = u.c_before ? load(u.c_before, u.c_before_count) : V{};
+        const V i = u.saved.get(0), f = u.saved.get(1), g = u.saved.get(2), c = saved_c(u);
+        const V before = u.c_before;
         V dc_after = load(u.c), dc_direct{};
         if (keeps_cell()) {
             dc_direct = keep(u.keep_c, v.zoneout_c, u.count) * dc_after;
@@ -176,7 +174,7 @@ template <class T> struct Lstm {
 
     void backward(V dh, const Unit<T>& u, V (&da)[4], T* peephole, long stride) const {
         V dc;
-        da[3] = close_back(dh, saved_c(u), load(u.saved + 3 * W), dc);
+        da[3] = close_back(dh, saved_c(u), u.saved.get(3), dc);
         open_back(dc, da, u, peephole, stride);
     }
 };
@@ -197,8 +195,8 @@ template <class T> struct LstmInParts : Lstm<T> {
 
     void save_sums(V from_x, V from_h, int j, const Unit<T>& u) const {
         if (!u.saved) return;
-        store(u.saved + (input_sums() + j) * W, from_x);
-        store(u.saved + (recurrent_sums() + j) * W, from_h);
+        u.saved.put(input_sums() + j, from_x);
+        u.saved.put(recurrent_sums() + j, from_h);
     }
 
     V open(const V (&a)[4], const Unit<T>& u) const {
@@ -218,7 +216,7 @@ template <class T> struct LstmInParts : Lstm<T> {
     }
 
     V close_back(V dh, V inside, const Unit<T>& u, V& dinside) const {
-        const V o = load(u.saved + 3 * W);
+        const V o = u.saved.get(3);
         const V da = Lstm<T>::close_back(dh, inside, o, dinside);
         return u.gates ? da + load(u.gates + 2 * u.gates_apart) * derivative_of_sigmoid<T>(o) : da;
     }
@@ -248,14 +246,14 @@ template <class T> struct Gru {
         const V n = tanh<T>(a[2] + r * a[3]);
         h[0] = n + z * (h_before[0] - n);
         if (!u.saved) return;
-        store(u.saved, r);
-        store(u.saved + W, z);
-        store(u.saved + 2 * W, n);
-        store(u.saved + 3 * W, a[3]);
+        u.saved.put(0, r);
+        u.saved.put(1, z);
+        u.saved.put(2, n);
+        u.saved.put(3, a[3]);
     }
 
     void backward(V (&dh)[1], const V (&h_before)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1]) const {
-        const V r = load(u.saved), z = load(u.saved + W), n = load(u.saved + 2 * W), seen = load(u.saved + 3 * W);
+        const V r = u.saved.get(0), z = u.saved.get(1), n = u.saved.get(2), seen = u.saved.get(3);
         direct[0] = dh[0] * z;
         da[1] = dh[0] * (h_before[0] - n) * derivative_of_sigmoid<T>(z);
         da[2] = (dh[0] - direct[0]) * derivative_of_tanh<T>(n);
@@ -280,19 +278,19 @@ template <class T> struct GruInParts : Gru<T> {
         const V r = sigmoid<T>(a[0]), z = sigmoid<T>(a[1]), made = r * load(u.seen, u.count);
         store(u.kept, z);
         store(u.kept + W, a[2] + a[3]);
-        if (u.saved) store(u.saved, r), store(u.saved + W, z), store(u.saved + 3 * W, made);
+        if (u.saved) u.saved.put(0, r), u.saved.put(1, z), u.saved.put(3, made);
         return made;
     }
 
     V close(V h_before, V product, const Unit<T>& u) const {
         const V z = load(u.kept), n = tanh<T>(load(u.kept + W) + product);
-        if (u.saved) store(u.saved + 2 * W, n);
+        if (u.saved) u.saved.put(2, n);
         return n + z * (h_before - n);
     }
 
     // The gradients of the sums of z and n; what goes straight to the old h is returned.
     V close_back(V dh, V h_before, const Unit<T>& u, V (&da)[4]) const {
-        const V z = load(u.saved + W), n = load(u.saved + 2 * W), direct = dh * z;
+        const V z = u.saved.get(1), n = u.saved.get(2), direct = dh * z;
         da[1] = dh * (h_before - n) * derivative_of_sigmoid<T>(z);
         da[2] = da[3] = (dh - direct) * derivative_of_tanh<T>(n);
         return direct;
@@ -300,7 +298,7 @@ template <class T> struct GruInParts : Gru<T> {
 
     // Through r * h: the gradient of r's sum, and of the h in it.
     V open_back(V dmade, const Unit<T>& u, V& dr) const {
-        const V r = load(u.saved), made = load(u.saved + 3 * W);
+        const V r = u.saved.get(0), made = u.saved.get(3);
         dr = dmade * made * (static_cast<T>(1) - r);
         return dmade * r;
     }

@@ -20,7 +20,8 @@ public:
           layout_(problem),
           grid_(choose_grid(problem, layout_.panels, out.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
-          barrier_(grid_.members()) {
+          barrier_(grid_.members()),
+          saved_(saved_of<C>(problem, out.saved)) {
         if (!ready) to_pack_.emplace(layout_);
         packed_ = ready ? ready : &*to_pack_;
     }
@@ -78,7 +79,8 @@ private:
 
     // One row at one step.
     struct Going {
-        T *y, *cells, *c, *h, *saved, *moments, *dropped, *gates;  // saved: of the first panel
+        T *y, *cells, *c, *h, *moments, *dropped, *gates;
+        Saved<T> saved;  // of the first panel
         const T *x, *keep_h, *keep_c, *drop_h;
         long place, b;
         bool last;
@@ -255,8 +257,9 @@ private:
             g.c = f.c_ + place * f.layout_.padded, g.h = f.h_ + place * f.layout_.padded_h;
             if (p.w_gates) g.gates = f.gates_ + place * f.layout_.padded;
             if (f.out_.saved) {
-                g.saved = f.out_.saved + saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, i);
-                g.moments = f.out_.saved + saved_moments_at(f.plan_, f.layout_, f.cell_.saved(), step, part, i);
+                const long saved = f.cell_.saved();
+                g.saved = f.saved_.behind(saved_at(f.plan_, f.layout_, saved, step, part, 0, i));
+                g.moments = saved_moments(f.saved_, f.plan_, f.layout_, saved, step, part, i);
             }
             if (p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
             if (p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
@@ -274,7 +277,7 @@ private:
             u.at = unit;
             u.count = std::min(W, f.p_.H - unit);
             u.c = g.c + unit;
-            if (g.saved) u.saved = g.saved + panel * saved_panel;
+            if (g.saved) u.saved = g.saved.behind(panel * saved_panel);
             if (g.keep_c) u.keep_c = g.keep_c + unit;
             return u;
         }
@@ -334,6 +337,7 @@ private:
     const Grid grid_;
     const Plan plan_;
     Barrier barrier_;
+    const Saved<T> saved_;
     std::optional<Packed<C, T>> to_pack_;
     const Packed<C, T>* packed_;
     T *sums_, *c_, *h_, *dropped_, *hidden_;

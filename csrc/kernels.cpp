@@ -21,10 +21,11 @@ template <template <class> class Body, class T, class... Rest> auto with_cell(co
 }
 
 template <class C> struct CountSaved {
-    template <class T> long operator()(const Problem<T>& p) {
+    template <class T> std::size_t operator()(const Problem<T>& p) {
         long steps = p.T_ * p.B;
         if (p.lengths) steps = std::accumulate(p.lengths, p.lengths + p.B, 0L);
-        return steps * (Layout<C, T>(p).panels * kWidth<T> * C(p).saved() + (p.variant.layer_norm ? kMoments : 0));
+        const long vectors = saved_of<C>(p, nullptr).bytes(steps * Layout<C, T>(p).panels * kWidth<T> * C(p).saved());
+        return vectors + (p.variant.layer_norm ? steps * kMoments * sizeof(T) : 0);
     }
 };
 template <class C> struct RunForward {
@@ -55,7 +56,7 @@ template <class C> struct MakeInference {
     }
 };
 
-template <class T> long saved(const Problem<T>& p) { return with_cell<CountSaved>(p); }
+template <class T> std::size_t saved(const Problem<T>& p) { return with_cell<CountSaved>(p); }
 template <class T> void forward(const Problem<T>& p, const Outputs<T>& out) { with_cell<RunForward>(p, out); }
 template <class T> void backward(const Problem<T>& p, const Gradients<T>& g) { with_cell<RunBackward>(p, g); }
 

@@ -31,7 +31,7 @@ template <class T> struct Inference {
 enum class Storage { full, bfloat16, int8 };
 
 template <class T> struct Kernels {
-    long (*saved)(const Problem<T>&);  // elements that forward writes for backward
+    std::size_t (*saved)(const Problem<T>&);  // bytes that forward writes for backward
     void (*forward)(const Problem<T>&, const Outputs<T>&);
     void (*backward)(const Problem<T>&, const Gradients<T>&);
     std::unique_ptr<Stepper<T>> (*stepper)(const Problem<T>&, Storage);

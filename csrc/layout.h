@@ -132,11 +132,18 @@ inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors,
     return (plan.first(step) * layout.panels + panel * plan.going(step) + within) * vectors * kWidth<T>;
 }
 
+// Steps in parts keep all of it in full: it goes into products.
+template <class C, class T> inline Saved<T> saved_of(const Problem<T>& p, void* data) {
+    return {static_cast<char*>(data), p.brief && !C::kParts && sizeof(T) == sizeof(float)};
+}
+
 // Behind all of these: kMoments numbers for each going row, under layer norm.
 constexpr long kMoments = 8;
 template <class C, class T>
-inline long saved_moments_at(const Plan& plan, const Layout<C, T>& layout, long vectors, long step, int part, long i) {
-    return plan.total() * layout.panels * vectors * kWidth<T> + (plan.first(step, part) + i) * kMoments;
+inline T* saved_moments(const Saved<T>& saved, const Plan& plan, const Layout<C, T>& layout, long vectors, long step,
+                        int part, long i) {
+    T* const first = reinterpret_cast<T*>(saved.behind(plan.total() * layout.panels * vectors * kWidth<T>).data);
+    return first + (plan.first(step, part) + i) * kMoments;
 }
 
 }  // namespace recurra::RECURRA_ISA

@@ -42,6 +42,7 @@ template <class T> struct Problem {
     long T_ = 0, B = 0, D = 0, H = 0, P = 0;  // P: of what goes out, H without projection
     const long* lengths = nullptr;  // [B], null if all are T
     bool reverse = false;
+    bool brief = false;             // whether forward may leave what backward needs as bfloat16
     int threads = 1;
     Blocks input_rows = kNoBlocks, recurrent_rows = kNoBlocks, cell_rows = kNoBlocks, gate_rows = kNoBlocks;
     const T *w_input = nullptr, *w_recurrent = nullptr;        // [G, D], [G, P]
@@ -57,13 +58,13 @@ template <class T> struct Problem {
 template <class T> struct Outputs {
     Steps<T> y, cells;                // [T, B, P], [T, B, H]; cells only on request
     T *h = nullptr, *c = nullptr, *gates = nullptr;  // [B, P], [B, H], [B, K H] after the last real step
-    T* saved = nullptr;               // for backward; null for inference
+    void* saved = nullptr;            // for backward; null for inference
 };
 
 template <class T> struct Gradients {
     Steps<const T> y, dy, dcells;  // y: what forward returned; dy, dcells: null for zero
     const T *dh = nullptr, *dc = nullptr, *dgates = nullptr;  // of the final state: null for zero
-    const T* saved = nullptr;
+    void* saved = nullptr;
     // Results; each may be null if it is not wanted.
     Steps<T> dx;
     // With projection: the gradient of what it makes, [T, B, P], and what it is made of, [T, B, H], on real steps that

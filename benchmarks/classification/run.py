@@ -50,7 +50,7 @@ def main() -> None:
     _, divided = settings.learn(settings.read(learn))
     if arguments.validate:
         parts = divide(divided.samples, 0.0, HELD_OUT, seed=1)
-        learn, test = (_rows(learn, part) for part in (parts.training, parts.test))
+        learn, test = (rows_of(learn, part) for part in (parts.training, parts.test))
     name = f"{arguments.data}-validation" if arguments.validate else arguments.data
     if arguments.torch:
         task, _ = settings.learn(settings.read(learn))
@@ -87,7 +87,7 @@ def _beside(task: Any, training: Mapping[str, Any], learn: Any, test: Any, seed:
     }
 
 
-def _rows(data: Any, chosen: np.ndarray) -> Any:
+def rows_of(data: Any, chosen: np.ndarray) -> Any:
     """Some rows of a frame or of arrays, or of the sequences of a file, as the same kind."""
     if isinstance(data, dict):
         return {name: values[chosen] for name, values in data.items()}

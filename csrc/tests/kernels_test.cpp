@@ -227,7 +227,7 @@ Outputs<double> outputs_in(Result& r, const Case& s) {
 Result by_kernel(const Case& s, const Block* saved) {
     Result r = room_for(s);
     Outputs<double> out = outputs_in(r, s);
-    out.saved = saved ? reinterpret_cast<double*>(saved->data()) : nullptr;
+    out.saved = saved ? saved->data() : nullptr;
     instruction_set().f64.forward(s.p, out);
     return r;
 }
@@ -267,7 +267,7 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     Gradients<double> g;
     g.y = {result.y.data(), p.B * p.P, p.P}, g.dy = {dy.data(), p.B * p.P, p.P};
     g.dh = dh.data(), g.dc = lstm ? dc.data() : nullptr, g.dgates = p.w_gates ? dgates.data() : nullptr;
-    g.saved = reinterpret_cast<const double*>(saved.data());
+    g.saved = saved.data();
     g.dx = {gradients[0].data(), p.B * p.D, p.D};
     g.dh0 = gradients[1].data(), g.dc0 = gradients[2].data();
     g.dw_input = gradients[3].data(), g.dw_recurrent = gradients[4].data();
@@ -344,7 +344,7 @@ void check_inference(Case& s) {
 
 void check_one() {
     Case s;
-    const Block saved(sizeof(double) * instruction_set().f64.saved(s.p));
+    const Block saved(instruction_set().f64.saved(s.p));
     const Result want = by_equations(s), inference = by_kernel(s, nullptr), training = by_kernel(s, &saved);
     expect_close("y", training.y, want.y);
     expect_close("h", training.h, want.h);

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 
 from recurra.errors import SettingsError, ShapeError
 from recurra.nn import GRU, LSTM, RNN
+from recurra.ops.native import module
 from tolerances import assert_close
 
 LSTM_OPTIONS: dict[str, dict[str, Any]] = {
@@ -129,6 +130,27 @@ def test_autocast_keeps_the_dtype_of_the_weights(cell: type, options: dict[str, 
     assert torch.equal(y, want)
     assert_close(first, want[0])
     assert all(torch.equal(a, b) for a, b in zip(parts(final), parts(state), strict=True))
+
+
+@pytest.mark.skipif(module is None, reason="the compiled kernels were not built")
+@pytest.mark.parametrize(("cell", "options"), LAYERS)
+def test_autocast_keeps_half_as_much_for_backward(cell: type, options: dict[str, Any]) -> None:
+    """Outputs stay to the bit; gradients come from gates and cells of 8 bits: near, and not the same."""
+    layer, x = cell(3, 5, **options), torch.randn(7, 4, 3)
+    gradients, outputs = [], []
+    for enabled in (False, True):
+        torch.manual_seed(0)
+        layer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            y, _ = layer(x, lengths=[7, 3, 0, 5])
+        y.square().sum().backward()
+        outputs.append(y)
+        gradients.append(torch.cat([p.grad.flatten() for p in layer.parameters()]))
+    whole, brief = gradients
+    assert torch.equal(*outputs)
+    assert (whole - brief).abs().max() < 0.02 * whole.abs().max()
+    in_parts = {"layer_norm", "candidate", "reset"} & set(options) or {"full", "FGR"} & set(options.values())
+    assert torch.equal(whole, brief) == bool(in_parts or cell is RNN)  # these keep all of it, or nothing
 
 
 @pytest.mark.parametrize("shape", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "both-ways"])

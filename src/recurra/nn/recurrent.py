@@ -196,7 +196,7 @@ class Recurrent(nn.Module):
             return None  # parametrized, or not in this memory
         layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
         call, _ = layers[0]
-        stream = Stream(call.operator, call.peepholes, [sequence for _, sequence in layers], self._storage)
+        stream = Stream(call, [sequence for _, sequence in layers], self._storage)
         self._streaming = (mark, stream)
         return stream
 
@@ -255,15 +255,22 @@ class Recurrent(nn.Module):
         return layout.restore(y), state, None if cells is None else layout.restore(cells)
 
     def _compute(
-        self, x: Tensor, state: State | None, layout: Layout, lengths: Tensor | None = None, return_cells: bool = False
+        self,
+        x: Tensor,
+        state: State | None,
+        layout: Layout,
+        lengths: Tensor | None = None,
+        return_cells: bool = False,
+        brief: bool = False,
     ) -> tuple[Tensor, State, Tensor | None]:
         """All plain layers of full sequences in one fused call; everything else layer by layer."""
         if torch.is_autocast_enabled(x.device.type):
-            # Rounding to half precision at every step adds up over a sequence: the recurrence keeps the weights' dtype.
+            # Rounding to half precision at every step adds up over a sequence: the recurrence keeps the weights' dtype,
+            # and only what waits for backward is rounded.
             dtype = self.weight_ih_l0.dtype
             state = None if state is None else tuple(part.to(dtype) for part in state)
             with torch.autocast(x.device.type, enabled=False):
-                return self._compute(x.to(dtype), state, layout, lengths, return_cells)
+                return self._compute(x.to(dtype), state, layout, lengths, return_cells, brief=True)
         state = self._read_state(state, x, layout)
         if not (torch.is_grad_enabled() or self._draws):
             inference = self._current_inference()
@@ -271,7 +278,8 @@ class Recurrent(nn.Module):
                 return inference.run(x, state, lengths, return_cells)
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
-        kernel: Kernel | None = "cpu" if can_take(x, *state, *self._flat_weights) else None
+        compiled: Kernel = "cpu-bfloat16" if brief else "cpu"
+        kernel = compiled if can_take(x, *state, *self._flat_weights) else None
         if fused and kernel is None and not is_transformed():
             return *self._fused_stack(x, state, self.dropout if self.training else 0.0), None
         return self._layers(x, state, lengths, return_cells, kernel)

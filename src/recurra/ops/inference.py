@@ -25,10 +25,7 @@ class Inference:
         """``compiled`` holds the layers from the input on, each with its directions side by side."""
         self._directions, self._kept = directions, [native.contiguous(sequence) for _, sequence in compiled]
         call = compiled[0][0]
-        given = [
-            native.given(tensors, one.peepholes, one.reverse)
-            for (one, _), tensors in zip(compiled, self._kept, strict=True)
-        ]
+        given = [native.given(tensors, one) for (one, _), tensors in zip(compiled, self._kept, strict=True)]
         self._run = native.module.Passage(call.operator, given, directions).run
 
     def reads_only(self, weights: Iterable[Tensor]) -> bool:

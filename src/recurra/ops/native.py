@@ -85,6 +85,8 @@ class Call:
     return_cells: bool = False
     peepholes: tuple[int, int, int] = NO_PEEPHOLES
     """Rows of the peephole weights for i, f, o; -1 for none."""
+    brief: bool = False
+    """Whether what backward needs may be kept as bfloat16."""
 
 
 def can_take(x: Tensor, *others: Tensor | None) -> bool:
@@ -152,7 +154,7 @@ class _Differentiable(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
         sequence = contiguous(tensors)
-        saved = module.Block(call.operator.saved_bytes(given(sequence, call.peepholes, call.reverse)))
+        saved = module.Block(call.operator.saved_bytes(given(sequence, call)))
         results = forward(call, sequence, saved.address)
         ctx.call, ctx.saved = call, saved
         ctx.set_materialize_grads(False)
@@ -188,7 +190,7 @@ def steps_of(tensor: Tensor | None) -> tuple[int, int, int]:
     return (0, 0, 0) if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
 
-def given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) -> Any:
+def given(tensors: list[Any], call: Call) -> Any:
     """All tensors of a call, as the compiled module takes them."""
     x, h0, w_input, w_recurrent, c0, bias_input, bias_recurrent, peephole, *others = tensors[:DIFFERENTIABLE]
     keep_h, keep_c, drop_h, lengths = tensors[DIFFERENTIABLE:]
@@ -197,10 +199,11 @@ def given(tensors: list[Any], peepholes: tuple[int, int, int], reverse: bool) ->
     return module.Given(
         (T, B, D, units(h0, c0), h0.shape[1]),
         address_of(lengths),
-        reverse,
+        call.reverse,
+        call.brief,
         torch.get_num_threads(),
         steps_of(x),
-        (*map(address_of, weights), *_rows(peephole, peepholes), *map(address_of, others)),
+        (*map(address_of, weights), *_rows(peephole, call.peepholes), *map(address_of, others)),
         steps_of(keep_h),
         steps_of(keep_c),
         (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
@@ -232,7 +235,7 @@ def units(h0: Tensor, c0: Tensor | None) -> int:
 def saved_of_a_row(call: Call, H: int) -> int:
     """Elements that forward saves for one step of one row."""
     none = (0, 0, 0)
-    one = module.Given((1, 1, 1, H, H), 0, False, 1, none, (0,) * 18, none, none, none)
+    one = module.Given((1, 1, 1, H, H), 0, False, False, 1, none, (0,) * 18, none, none, none)
     return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
 
 
@@ -244,7 +247,7 @@ def forward(call: Call, tensors: list[Any], saved: int) -> Result:
     h = torch.empty_like(h0)
     c, gates = (None if part is None else torch.empty_like(part) for part in (c0, sequence.gates0))
     cells = like_input(x, units(h0, c0)) if call.return_cells else None
-    all_given = given(tensors, call.peepholes, call.reverse)
+    all_given = given(tensors, call)
     finals = (h.data_ptr(), address_of(c), address_of(gates))
     call.operator.forward(all_given, steps_of(y), steps_of(cells), finals, saved)
     return y, h, c, gates, cells
@@ -264,7 +267,7 @@ def backward(
     dprojected, hidden = (None if dprojection is None else x.new_zeros(*x.shape[:2], n) for n in (P, H))
     results = (dh0, dc0, dw_input, dw_recurrent, db_input, db_recurrent)
     call.operator.backward(
-        given(tensors, call.peepholes, call.reverse),
+        given(tensors, call),
         (steps_of(y), steps_of(dy), steps_of(dcells)),
         tuple(map(address_of, dstate)),
         saved,

@@ -21,13 +21,11 @@ class Stream:
     what takes the time, and ``storage`` may hold them in fewer bits.
     """
 
-    def __init__(
-        self, operator: Any, peepholes: tuple[int, int, int], layers: list[native.Sequence], storage: Storage | None
-    ) -> None:
-        tensors = [native.contiguous(layer) for layer in layers]
-        layers_given = [native.given(layer, peepholes, reverse=False) for layer in tensors]
-        self._run = native.module.Stack(operator, layers_given, getattr(native.module.Storage, storage or "full")).step
-        self._kept = tensors  # the peepholes are read where they are
+    def __init__(self, call: native.Call, layers: list[native.Sequence], storage: Storage | None) -> None:
+        self._kept = [native.contiguous(layer) for layer in layers]  # the peepholes are read where they are
+        given = [native.given(tensors, call) for tensors in self._kept]
+        stored = getattr(native.module.Storage, storage or "full")
+        self._run = native.module.Stack(call.operator, given, stored).step
         first = layers[0]
         self._dtype, self._D, self._L = first.x.dtype, first.x.shape[2], len(layers)
         self._sizes = [part.shape[1] for part in (first.h0, first.c0, first.gates0) if part is not None]

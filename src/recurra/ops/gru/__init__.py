@@ -49,8 +49,8 @@ def gru(
     kept = valid_lengths(lengths, x)
     others = (*state, *vars(weights).values(), drop_h)
     chosen = choose_kernel("gru", kernel, x, others, plain=options.plain and drop_h is None)
-    if chosen == "cpu":
-        return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
+    if chosen.startswith("cpu"):
+        return cpu.loop(x, state, weights, options, kept, drop_h, reverse, chosen == "cpu-bfloat16")
 
     x = zero_padding(x, kept)
     if reverse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 
@@ -57,13 +58,15 @@ def loop(
     lengths: Tensor | None,
     drop_h: Tensor | None,
     reverse: bool,
+    brief: bool = False,
 ) -> tuple[Tensor, State]:
-    """All steps of ``x [T, B, D]``: h of every step and the final state."""
+    """All steps of ``x [T, B, D]``: h of every step and the final state; ``brief``: keep less for backward."""
     sequence = _sequence(x, state, weights, drop_h, lengths)
     if torch.compiler.is_compiling():
         y, h, *_ = traced.run(f"gru:{options.reset}", sequence, reverse, return_cells=False)
     else:
-        y, h, *_ = native.run(_call(options.reset, x.dtype, reverse, False), sequence)
+        call = _call(options.reset, x.dtype, reverse, False)
+        y, h, *_ = native.run(replace(call, brief=True) if brief else call, sequence)
     return y, (h,)
 
 

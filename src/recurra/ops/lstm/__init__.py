@@ -52,8 +52,9 @@ def lstm(
     plain = options.plain and noise is None and not return_cells
     others = (*state, *vars(weights).values(), *vars(noise or LSTMNoise()).values())
     chosen = choose_kernel("lstm", kernel, x, others, plain=plain)
-    if chosen == "cpu":
-        y, cells, state = cpu.loop(x, state, weights, options, kept, noise, reverse, return_cells)
+    if chosen.startswith("cpu"):
+        brief = chosen == "cpu-bfloat16"
+        y, cells, state = cpu.loop(x, state, weights, options, kept, noise, reverse, return_cells, brief)
         return y, cells, state
 
     x = zero_padding(x, kept)

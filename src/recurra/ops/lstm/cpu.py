@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -95,13 +96,18 @@ def loop(
     noise: LSTMNoise | None,
     reverse: bool,
     return_cells: bool,
+    brief: bool = False,
 ) -> tuple[Tensor, Tensor | None, State]:
-    """All steps of ``x [T, B, D]``: h of every step, c of every step on request, and the final state."""
+    """All steps of ``x [T, B, D]``: h of every step, c of every step on request, and the final state.
+
+    ``brief``: keep what backward needs as bfloat16.
+    """
     sequence = _sequence(x, state, weights, options, noise or LSTMNoise(), lengths)
     if torch.compiler.is_compiling():
         y, h, c, gates, cells = traced.run(f"lstm:{options.as_text}", sequence, reverse, return_cells)
     else:
-        y, h, c, gates, cells = native.run(_call(options, x.dtype, reverse, return_cells), sequence)
+        call = _call(options, x.dtype, reverse, return_cells)
+        y, h, c, gates, cells = native.run(replace(call, brief=True) if brief else call, sequence)
     return y, cells, tuple(part for part in (h, c, gates) if part is not None)
 
 

@@ -11,7 +11,7 @@ from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.ops.native import can_take, is_transformed, module
 from recurra.types import State
 
-Kernel: TypeAlias = Literal["reference", "aten", "cpu"]
+Kernel: TypeAlias = Literal["reference", "aten", "cpu", "cpu-bfloat16"]
 
 
 def check_probability(where: str, value: float) -> None:
@@ -37,14 +37,16 @@ def check_sequence(op: str, x: Tensor, state: State, weight: Tensor, state_sizes
 def choose_kernel(op: str, kernel: Kernel | None, x: Tensor, others: Iterable[Tensor | None], *, plain: bool) -> Kernel:
     """The fastest kernel that computes the form at hand: compiled, torch's fused one, or the reference.
 
-    ``kernel`` forces one. The compiled one computes every form, and must be able to take ``x`` and the other tensors;
-    ``plain`` says whether torch's computes this one.
+    ``kernel`` forces one. The compiled one, ``"cpu"``, computes every form, and must be able to take ``x`` and the
+    other tensors; as ``"cpu-bfloat16"`` it keeps what backward needs of float32 in half the memory, but for forms whose
+    steps go in parts. ``plain`` says whether torch's computes this one.
     """
     if kernel is None:
         if can_take(x, *others):
             return "cpu"
         return "aten" if plain and not is_transformed() and x.numel() else "reference"
-    able = {"cpu": module is not None, "aten": plain, "reference": True}
+    compiled = module is not None
+    able = {"cpu": compiled, "cpu-bfloat16": compiled, "aten": plain, "reference": True}
     if kernel not in able:
         raise SettingsError(f"{op}.kernel", f"there is no kernel {kernel!r}. {nearest(kernel, tuple(able))}")
     if not able[kernel]:
