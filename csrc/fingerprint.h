@@ -1,10 +1,11 @@
 // Whether weights have changed since they were packed: 64 bits that depend on each of their bits and its place.
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 #include <numeric>
 
-#include "sequence.h"
+#include "plan.h"
 #include "threads.h"
 
 namespace recurra::RECURRA_ISA {

@@ -69,7 +69,9 @@ template <class T> std::unique_ptr<Inference<T>> inference(const Problem<T>& p) 
 
 extern const Kernels<float> kernels_f32;
 extern const Kernels<double> kernels_f64;
-const Kernels<float> kernels_f32{saved<float>, forward<float>, backward<float>, stepper<float>, inference<float>, toss<float>};
-const Kernels<double> kernels_f64{saved<double>, forward<double>, backward<double>, stepper<double>, inference<double>, toss<double>};
+const Kernels<float> kernels_f32{saved<float>,   forward<float>,   backward<float>,
+                                 stepper<float>, inference<float>, toss<float>};
+const Kernels<double> kernels_f64{saved<double>,   forward<double>,   backward<double>,
+                                  stepper<double>, inference<double>, toss<double>};
 
 }  // namespace recurra::RECURRA_ISA
