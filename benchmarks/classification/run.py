@@ -35,7 +35,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sms_spam": {"text": "text", "label": "label", "tokens": {"min_count": 2, "lowercase": True}},
     "japanese_vowels": {},
     "fashion_mnist": {"embedding_size": 64},
-    "grufba3d": {},
+    "grufba3d": {"pooling": "concat"},
 }
 RESULTS = Path(__file__).parent / "results"
 HELD_OUT = 0.15  # of the training rows, with --validate
