@@ -76,8 +76,8 @@ FAULTS = (
     Fault(
         "the last row of a tile is left out",
         "tile.h",
-        "if (first < end) rest_of_rows(first, end - first,",
-        "if (first + 1 < end) rest_of_rows(first, end - first - 1,",
+        "group_of_rows(first, count, body);",
+        "group_of_rows(first, groups > 1 ? count : count - 1, body);",
     ),
     Fault(
         "the last feature of a product is left out",
