@@ -119,6 +119,45 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
     kernels<T>().backward(problem<T>(op, g), grad);
 }
 
+// Where tensors lie, and how often each has changed: what tells that they are those of before. At each step of a stream
+// the interpreter itself would take twice as long to compare them.
+class Mark {
+public:
+    // Raises where one has no memory, or is an inference tensor, whose changes nobody counts.
+    explicit Mark(const nb::dict& tensors) {
+        each(tensors, [this](nb::object address, nb::object version) {
+            values_.push_back(std::move(address));
+            values_.push_back(std::move(version));
+            return true;
+        });
+    }
+
+    bool fits(const nb::dict& tensors) const {
+        std::size_t k = 0;
+        const auto same = [&](const nb::object& value) { return k < values_.size() && values_[k++].equal(value); };
+        try {
+            return each(tensors, [&](const nb::object& address, const nb::object& version) {
+                return same(address) && same(version);
+            }) && k == values_.size();
+        } catch (const nb::python_error&) {
+            return false;
+        }
+    }
+
+private:
+    template <class See> static bool each(const nb::dict& tensors, See&& see) {
+        static PyObject* const data_ptr = PyUnicode_InternFromString("data_ptr");
+        static PyObject* const version = PyUnicode_InternFromString("_version");
+        for (const auto [name, tensor] : tensors) {
+            PyObject* const one = tensor.ptr();
+            if (!see(nb::steal(PyObject_CallMethodNoArgs(one, data_ptr)), nb::steal(PyObject_GetAttr(one, version)))) return false;
+        }
+        return true;
+    }
+
+    std::vector<nb::object> values_;
+};
+
 // Layers one upon the other, of one direction, a step at a time.
 class Stack {
 public:
@@ -299,6 +338,7 @@ NB_MODULE(_native, m) {
         .value("full", Storage::full)
         .value("bfloat16", Storage::bfloat16)
         .value("int8", Storage::int8);
+    nb::class_<Mark>(m, "Mark").def(nb::init<const nb::dict&>()).def("fits", &Mark::fits);
     nb::class_<Stack>(m, "Stack")
         .def(nb::init<const Operator&, const std::vector<Given>&, Storage>())
         .def("step", &Stack::step);

@@ -1,28 +1,10 @@
 // What forward leaves for backward: vectors of one row, step and panel, in full or, of float, as bfloat16.
 #pragma once
 
+#include "bfloat16.h"
 #include "sequence.h"
-#include "simd.h"
 
 namespace recurra::RECURRA_ISA {
-
-typedef uint16_t Halves __attribute__((vector_size(kBytes / 2)));
-typedef uint32_t Words __attribute__((vector_size(kBytes)));
-
-// To the nearest, ties to even; NaN stays NaN.
-inline Halves to_bfloat16(Vec<float> v) {
-    Words bits;
-    std::memcpy(&bits, &v, sizeof bits);
-    const Words rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16, quiet = bits >> 16 | 0x40;
-    const Words upper = v != v ? quiet : rounded;
-    return __builtin_convertvector(upper, Halves);
-}
-inline Vec<float> from_bfloat16(Halves halves) {
-    const Words bits = __builtin_convertvector(halves, Words) << 16;
-    Vec<float> v;
-    std::memcpy(&v, &bits, sizeof v);
-    return v;
-}
 
 template <class T> struct Saved {
     char* data = nullptr;
@@ -45,11 +27,7 @@ template <class T> struct Saved {
 
     Vec<T> get(long vector) const {
         if constexpr (sizeof(T) == sizeof(float)) {
-            if (brief) {
-                Halves halves;
-                std::memcpy(&halves, data + vector * sizeof halves, sizeof halves);
-                return from_bfloat16(halves);
-            }
+            if (brief) return load_bfloat16(reinterpret_cast<const uint16_t*>(data) + vector * kWidth<float>);
         }
         Vec<T> v;
         std::memcpy(&v, data + vector * sizeof v, sizeof v);

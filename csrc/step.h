@@ -40,8 +40,12 @@ public:
                     for (int i = 0; i < r; ++i) {
                         for (int j = 0; j < 4; ++j) acc[i][j] = load(of_columns(panel, 0) + j * W);
                     }
-                    add<r>(acc, p_.D, x + first * p_.D, of_columns(panel, 1), weights(panel));
-                    add<r>(acc, p_.H, before.h + first * p_.H, of_columns(panel, 2), weights(panel) + p_.D * kPanelWidth);
+#pragma GCC unroll 1  // one loop, which the processor sees read on and on
+                    for (int part = 0; part < 2; ++part) {
+                        const long K = part ? p_.H : p_.D;
+                        add<r>(acc, K, (part ? before.h : x) + first * K, of_columns(panel, 1 + part),
+                               weights(panel) + (part ? p_.D * kPanelWidth : 0));
+                    }
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, before, after);
                 });
             }

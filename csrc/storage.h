@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "bfloat16.h"
 #include "tile.h"
 
 namespace recurra::RECURRA_ISA {
 
-// The upper half of a float.
 struct Bfloat16 {
     uint16_t bits;
 };
@@ -24,25 +24,8 @@ template <class T, class S> struct Stored {
 
 template <> struct Stored<float, Bfloat16> {
     static constexpr bool kScaled = false;
-    static Vec<float> load(const Bfloat16* from) {
-#if defined(__AVX512F__)
-        const auto wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-        return _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16));
-#elif defined(__AVX2__)
-        const auto wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
-        return _mm256_castsi256_ps(_mm256_slli_epi32(wide, 16));
-#else
-        Int<float> wide;
-        for (int k = 0; k < kWidth<float>; ++k) wide[k] = from[k].bits;
-        return bits_to_vec<float>(wide << 16);
-#endif
-    }
-    static Bfloat16 of(float value) {  // to the nearest, ties to even
-        uint32_t bits;
-        std::memcpy(&bits, &value, sizeof bits);
-        if (value != value) return {static_cast<uint16_t>(bits >> 16 | 0x40)};
-        return {static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16)};
-    }
+    static Vec<float> load(const Bfloat16* from) { return load_bfloat16(&from->bits); }
+    static Bfloat16 of(float value) { return {to_bfloat16(all(value))[0]}; }
     static float scale(float) { return 1; }
 };
 

@@ -18,37 +18,30 @@ constexpr int kPanel = 4;
 
 template <class T, int R, int N> using Tile = Vec<T>[R][N];
 
-// acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side.
+// acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side. They are read in the order in
+// which they lie: the second cache delivers them a third faster so.
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
                                                     const T* panel) {
     constexpr int kStep = N * kWidth<T>;
-    long k = 0;
-    if constexpr (R == 1) {  // four sums in turn: one alone would wait for itself
-        Vec<T> more[3][N] = {};
-        for (; k + 4 <= count; k += 4, panel += 4 * kStep) {
-#pragma GCC unroll 8
-            for (int j = 0; j < N; ++j) {
-                acc[0][j] += all(rows[0][k]) * load(panel + j * kWidth<T>);
-                more[0][j] += all(rows[0][k + 1]) * load(panel + kStep + j * kWidth<T>);
-                more[1][j] += all(rows[0][k + 2]) * load(panel + 2 * kStep + j * kWidth<T>);
-                more[2][j] += all(rows[0][k + 3]) * load(panel + 3 * kStep + j * kWidth<T>);
-            }
-        }
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) acc[0][j] += (more[0][j] + more[1][j]) + more[2][j];
-    }
-    for (; k < count; ++k, panel += kStep) {
+    const auto add = [&](Tile<T, R, N>& sum, long k, const T* from) {
         Vec<T> b[N];
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) b[j] = load(panel + j * kWidth<T>);
+        for (int j = 0; j < N; ++j) b[j] = load(from + j * kWidth<T>);
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
             const Vec<T> a = all(rows[i][k]);
 #pragma GCC unroll 8
-            for (int j = 0; j < N; ++j) acc[i][j] += a * b[j];
+            for (int j = 0; j < N; ++j) sum[i][j] += a * b[j];
         }
+    };
+    long k = 0;
+    if constexpr (R == 1) {  // two sums in turn: one alone would wait for itself
+        Tile<T, R, N> odd = {};
+        for (; k + 2 <= count; k += 2, panel += 2 * kStep) add(acc, k, panel), add(odd, k + 1, panel + kStep);
+        for (int j = 0; j < N; ++j) acc[0][j] += odd[0][j];
     }
+    for (; k < count; ++k, panel += kStep) add(acc, k, panel);
 }
 
 // The same with the N vectors of the panel in streams of their own, `stride` elements apart.

@@ -61,6 +61,16 @@ def test_compiled_by_inductor():
 
 
 @compiled_only
+def test_a_step_compiled_in_one_graph():
+    layer, x = LSTM(4, 8).eval(), torch.randn(3, 4)
+    with torch.no_grad():
+        state = layer.begin(3)
+        for _ in range(2):  # the second time the weights are packed for steps
+            compiled = torch.compile(layer.step, fullgraph=True, backend="aot_eager")
+            assert_close(compiled(x, state)[0], layer.step(x, state)[0])
+
+
+@compiled_only
 def test_exported_with_any_batch_and_time(layer):
     B, T = torch.export.Dim("B"), torch.export.Dim("T")
     program = torch.export.export(layer, (torch.randn(3, 6, 4),), dynamic_shapes=({0: B, 1: T},))

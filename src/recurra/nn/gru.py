@@ -75,7 +75,7 @@ class GRU(Recurrent):
 
         Only for one direction. In training mode each call draws its own masks.
         """
-        y, (h,) = self._one_step(x_t, None if state is None else (state,))
+        y, (h,) = super().step(x_t, None if state is None else (state,))
         return y, h
 
     def _shapes(self, width: int) -> dict[str, tuple[int, ...]]:

@@ -108,13 +108,6 @@ class LSTM(Recurrent):
         output, state, cells = self._run(input, self._completed(hx), lengths, return_cells)
         return (output, state, cells) if return_cells else (output, state)
 
-    def step(self, x_t: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Take one step over ``x_t [B, D]`` or ``[D]``: the output ``[B, P]`` and the next state, as in forward.
-
-        Only for one direction. In training mode each call draws its own masks.
-        """
-        return self._one_step(x_t, state)
-
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw the weights as torch does; gains are 1, and the forget gate's bias follows forget_bias or chrono."""

@@ -27,6 +27,7 @@ from recurra.types import State
 
 # What tells that a weight is another tensor, or has changed.
 _ADDRESS, _IS_DENSE, _VERSION = Tensor.data_ptr, Tensor.is_contiguous, attrgetter("_version")
+_is_grad_enabled = torch.is_grad_enabled  # looked up once: it stands on the way of each step
 
 
 class Recurrent(nn.Module):
@@ -61,7 +62,7 @@ class Recurrent(nn.Module):
         for name, shape in shapes.items():
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
-        self._streaming: tuple[list[int], Stream] | None = None
+        self._streaming: Stream | None = None
         self._inferring: tuple[list[int], Inference] | None = None
         self._storage: Storage | None = None
         self.reset_parameters()
@@ -117,7 +118,9 @@ class Recurrent(nn.Module):
     def walk(self) -> Walk | None:
         """One sequence by compiled steps, from zeros, with the weights as they are now; None if they cannot take it."""
         with torch.no_grad():
-            stream = None if self.bidirectional else self._current_stream()
+            stream = self._streaming
+            if stream is None or not stream.fits(self._parameters):
+                stream = self._new_stream()
         return None if stream is None else Walk(stream)
 
     def flatten_parameters(self) -> None:
@@ -183,22 +186,16 @@ class Recurrent(nn.Module):
         """The compiled operator of one layer and direction, and its weights."""
         raise NotImplementedError
 
-    def _current_stream(self) -> Stream | None:
+    def _new_stream(self) -> Stream | None:
         """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
         weights: Any = self._parameters.values()
-        try:
-            mark = [*map(_ADDRESS, weights), *map(_VERSION, weights)]
-        except (TypeError, RuntimeError):  # one was taken away, or is an inference tensor, whose changes nobody counts
-            return None
-        if self._streaming is not None and self._streaming[0] == mark:
-            return self._streaming[1]
-        if len(weights) != len(self._names) or not can_take(*weights):
-            return None  # parametrized, or not in this memory
+        if self.bidirectional or None in weights or len(weights) != len(self._names) or not can_take(*weights):
+            return None  # or one was taken away, or is parametrized, or is not in this memory
+        if any(weight.is_inference() for weight in weights):
+            return None  # nobody counts its changes
         layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
-        call, _ = layers[0]
-        stream = Stream(call, [sequence for _, sequence in layers], self._storage)
-        self._streaming = (mark, stream)
-        return stream
+        self._streaming = Stream(layers[0][0], [sequence for _, sequence in layers], self._storage, self._parameters)
+        return self._streaming
 
     def _current_inference(self) -> Inference | None:
         """Whole sequences with the weights that lie here now; None where some of them are made at each call."""
@@ -324,11 +321,16 @@ class Recurrent(nn.Module):
             raise ShapeError(f"{where}.hx", f"must be {x.dtype}, got {[part.dtype for part in state]}.")
         return state
 
-    def _one_step(self, x_t: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """One step over ``x_t [B, D]`` or ``[D]``."""
-        if state is not None and not (torch.is_grad_enabled() or self.training or self.bidirectional):
-            stream = self._current_stream()
-            after = stream.step(x_t, state) if stream is not None else None
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Take one step over ``x_t [B, D]`` or ``[D]``: the output ``[B, P]`` and the next state, as in forward.
+
+        Only for one direction. In training mode each call draws its own masks.
+        """
+        if state is not None and not (_is_grad_enabled() or self.training or is_compiling()):
+            stream = self._streaming
+            if stream is None or not stream.fits(self._parameters):
+                stream = self._new_stream()
+            after = None if stream is None else stream.step(x_t, state)
             if after is not None:
                 return after[0][-1], after
         where = f"{type(self).__name__}.step"

@@ -65,7 +65,11 @@ class Sequence(NamedTuple):
 
 
 DIFFERENTIABLE = 17  # of the tensors
-_PLAIN = (Tensor, torch.nn.Parameter)
+PLAIN = (Tensor, torch.nn.Parameter)
+_STRIDED = torch.strided
+# Asked before each step of a stream, so looked up once.
+_is_compiling, _dispatch_modes = torch.compiler.is_compiling, torch._C._len_torch_dispatch_stack
+_transformation = torch._C._functorch.peek_interpreter_stack
 
 # y [T, B, P], h [B, P], c [B, H], gates [B, K H], cells [T, B, H]
 Result = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
@@ -98,7 +102,7 @@ def can_take(x: Tensor, *others: Tensor | None) -> bool:
     dtype = x.dtype
     if module is None or dtype not in (torch.float32, torch.float64):
         return False
-    if torch.compiler.is_compiling():
+    if _is_compiling():
         return all(tensor.is_cpu and tensor.dtype == dtype for tensor in (x, *others) if tensor is not None)
     return (
         bool(x.numel())
@@ -113,7 +117,7 @@ def toss(shape: tuple[int, ...], probability: float, value: float, like: Tensor)
     The compiled kernel takes one number from torch's generator as its seed, which is 5 to 10 times as fast as to take
     one for each coin; where it cannot be used, torch tosses them.
     """
-    if not can_take(like) or torch.compiler.is_compiling():
+    if not can_take(like) or _is_compiling():
         return torch.empty(shape, dtype=like.dtype, device=like.device).bernoulli_(probability).mul_(value)
     coins = torch.empty(shape, dtype=like.dtype)
     seed, f64 = int(torch.empty((), dtype=torch.int64).random_()), like.dtype == torch.float64
@@ -123,22 +127,17 @@ def toss(shape: tuple[int, ...], probability: float, value: float, like: Tensor)
 
 def is_transformed() -> bool:
     """Whether torch.func is at work, some of whose rules torch's fused recurrent operators lack."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return _transformation() is not None
 
 
 def is_unwatched() -> bool:
-    """Whether nothing looks on: no tracer, transformation, dispatch mode or forward-mode derivative."""
-    return (
-        not torch.compiler.is_compiling()
-        and torch._C._functorch.peek_interpreter_stack() is None
-        and torch._C._len_torch_dispatch_stack() == 0
-        and forward_ad._current_level < 0
-    )
+    """Whether nothing but a tracer looks on: no transformation, dispatch mode or forward-mode derivative."""
+    return _transformation() is None and not _dispatch_modes() and forward_ad._current_level < 0
 
 
 def is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
     """Whether a tensor is numbers of this type in the processor's memory, and nothing else."""
-    return type(tensor) in _PLAIN and tensor.is_cpu and tensor.dtype == dtype and tensor.layout == torch.strided
+    return type(tensor) in PLAIN and tensor.dtype is dtype and tensor.is_cpu and tensor.layout is _STRIDED
 
 
 def run(call: Call, sequence: Sequence) -> Result:

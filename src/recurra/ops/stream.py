@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recurra.ops import native
+from recurra.ops.native import PLAIN, is_plain, is_unwatched
 
 Storage: TypeAlias = Literal["bfloat16", "int8"]
 _ADDRESS = Tensor.data_ptr
+_STRIDED = torch.strided
+_empty_like, _threads = torch.empty_like, torch.get_num_threads  # looked up once: they stand on the way of each step
 
 
 class Stream:
@@ -21,11 +24,15 @@ class Stream:
     what takes the time, and ``storage`` may hold them in fewer bits.
     """
 
-    def __init__(self, call: native.Call, layers: list[native.Sequence], storage: Storage | None) -> None:
+    def __init__(
+        self, call: native.Call, layers: list[native.Sequence], storage: Storage | None, weights: dict[str, Any]
+    ) -> None:
         self._kept = [native.contiguous(layer) for layer in layers]  # the peepholes are read where they are
         given = [native.given(tensors, call) for tensors in self._kept]
         stored = getattr(native.module.Storage, storage or "full")
         self._run = native.module.Stack(call.operator, given, stored).step
+        self.fits = native.module.Mark(weights).fits
+        """Whether weights are the ones that were packed, as they were then."""
         first = layers[0]
         self._dtype, self._D, self._L = first.x.dtype, first.x.shape[2], len(layers)
         self._sizes = [part.shape[1] for part in (first.h0, first.c0, first.gates0) if part is not None]
@@ -35,7 +42,16 @@ class Stream:
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         """The state after a step over ``x [B, D]``, its parts ``[L, B, ·]``; None if these tensors cannot be read."""
         shape = x.shape
-        if len(shape) != 2 or shape[1] != self._D or not native.is_unwatched() or not self._is_dense(x):
+        if (
+            len(shape) != 2
+            or shape[1] != self._D
+            or not is_unwatched()
+            or type(x) not in PLAIN
+            or x.dtype is not self._dtype
+            or not x.is_cpu
+            or x.layout is not _STRIDED
+            or not x.is_contiguous()
+        ):
             return None
         B = shape[0]
         if state is self._last:
@@ -47,18 +63,19 @@ class Stream:
             for part, size in zip(state, self._sizes, strict=True):
                 if not (self._is_dense(part) and part.shape == (self._L, B, size)):
                     return None
-        threads, after = torch.get_num_threads(), tuple(map(torch.empty_like, state))
-        if len(after) == 2:  # the common forms, without a list of pointers: each microsecond counts
-            (h, c), (new_h, new_c) = state, after
-            self._run(B, threads, x.data_ptr(), h.data_ptr(), c.data_ptr(), 0, new_h.data_ptr(), new_c.data_ptr(), 0)
+        after: tuple[Tensor, ...]
+        if len(state) == 2:  # the common forms, without a list of pointers: each microsecond counts
+            h, c = state
+            after = new_h, new_c = _empty_like(h), _empty_like(c)
+            self._run(B, _threads(), x.data_ptr(), h.data_ptr(), c.data_ptr(), 0, new_h.data_ptr(), new_c.data_ptr(), 0)
         else:
-            absent = self._absent
-            self._run(B, threads, x.data_ptr(), *map(_ADDRESS, state), *absent, *map(_ADDRESS, after), *absent)
+            absent, after = self._absent, tuple(map(_empty_like, state))
+            self._run(B, _threads(), x.data_ptr(), *map(_ADDRESS, state), *absent, *map(_ADDRESS, after), *absent)
         self._last = after
         return after
 
     def _is_dense(self, tensor: Tensor) -> bool:
-        return native.is_plain(tensor, self._dtype) and tensor.is_contiguous()
+        return is_plain(tensor, self._dtype) and tensor.is_contiguous()
 
 
 class Walk:
