@@ -32,7 +32,7 @@ from recurra.training.progress import progress_on
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "sentence_polarity": {"text": "text", "label": "label"},
-    "sms_spam": {"text": "text", "label": "label", "tokens": {"min_count": 2, "lowercase": True}},
+    "sms_spam": {"text": "text", "label": "label", "tokens": {"min_count": 2, "lowercase": True, "zero_digits": True}},
     "japanese_vowels": {},
     "fashion_mnist": {"embedding_size": 64},
     "grufba3d": {"pooling": "concat"},

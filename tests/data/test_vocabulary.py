@@ -92,19 +92,26 @@ def test_capitals_can_be_read_as_small_letters():
     assert [len(lower(text)) for text in ("İstanbul", "ΑΣ")] == [8, 2]
 
 
+def test_digits_can_be_read_as_zeros():
+    for unit in UNITS:
+        vocabulary = learn(unit, ["call 00, 000 or 0"], zero_digits=True)
+        assert vocabulary.encode("call 12, 345 or ٣").tolist() == vocabulary.encode("call 00, 000 or 0").tolist(), unit
+        assert vocabulary.encode("call").tolist() != vocabulary.encode("0000").tolist()
+
+
 @given(any_text)
 @settings(max_examples=100, deadline=None)
 @pytest.mark.parametrize("unit", UNITS)
-@pytest.mark.parametrize("lowercase", [False, True])
-def test_every_symbol_has_its_place_in_the_text(unit, lowercase, text):
-    vocabulary = PLACED[unit, lowercase]
+@pytest.mark.parametrize("folded", [False, True])
+def test_every_symbol_has_its_place_in_the_text(unit, folded, text):
+    vocabulary = PLACED[unit, folded]
     spans = vocabulary.spans(text)
     assert len(spans) == len(vocabulary.encode(text))
     assert all(0 <= start < end <= len(text) for start, end in spans)
     assert spans == sorted(spans)
 
 
-PLACED = {(unit, lowercase): learn(unit, lowercase=lowercase) for unit in UNITS for lowercase in (False, True)}
+PLACED = {(unit, on): learn(unit, lowercase=on, zero_digits=on) for unit in UNITS for on in (False, True)}
 
 
 def test_words_of_many_scripts():

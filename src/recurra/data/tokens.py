@@ -42,6 +42,9 @@ class Tokens:
         Field(description="words: end at spaces and punctuation marks, which are words too, or at spaces only"),
     ] = "punctuation"
     lowercase: Annotated[bool, Field(description="read capitals as small letters")] = False
+    zero_digits: Annotated[
+        bool, Field(description="read every digit as 0, so that numbers are told by their length")
+    ] = False
     vocabulary_size: Annotated[
         int, Field(ge=3, description="symbols in the vocabulary at most, the most frequent ones")
     ] = 30_000
@@ -75,6 +78,16 @@ def split_words(text: str, split: Literal["punctuation", "spaces"] = "punctuatio
     return [found.span() for found in pattern.finditer(text)]
 
 
+def as_read(text: str, tokens: Tokens) -> str:
+    """The text as the vocabulary sees it, character for character.
+
+    >>> as_read("Call 0871-277", Tokens(lowercase=True, zero_digits=True))
+    'call 0000-000'
+    """
+    text = lower(text) if tokens.lowercase else text
+    return _DIGIT.sub("0", text) if tokens.zero_digits else text
+
+
 def lower(text: str) -> str:
     """Small letters for capitals, one for one: the length never changes, unlike that of ``str.lower``.
 
@@ -88,6 +101,7 @@ def lower(text: str) -> str:
 
 
 _SPACES = re.compile(r"\n|[^\s]+")
+_DIGIT = re.compile(r"\d")  # of any script
 
 
 @cache

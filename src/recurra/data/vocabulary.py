@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recurra.data.subword import BYTES, BytePairs, learn_merges
-from recurra.data.tokens import Span, Tokens, choose_unit, lower, split_words
+from recurra.data.tokens import Span, Tokens, as_read, choose_unit, split_words
 from recurra.errors import DataError, SettingsError
 from recurra.settings import from_dict, to_dict
 
@@ -37,7 +37,7 @@ class Vocabulary(ABC):
     subword   byte pair encoding            the text, always
     ========= ============================= ================================================================
 
-    Where ``lowercase`` is set, that is the text in small letters.
+    Where ``lowercase`` or ``zero_digits`` is set, that is the text in small letters, or with zeros for its digits.
 
     >>> vocabulary = Vocabulary.learn(["the cat sat", "the mat"], Tokens(unit="word"))
     >>> vocabulary.encode("the dog sat").tolist(), len(vocabulary)
@@ -65,7 +65,7 @@ class Vocabulary(ABC):
         if tokens.unit == "auto":
             tokens = replace(tokens, unit=choose_unit(head))
         every = chain(head, texts)
-        return _kind(tokens)._learn(map(lower, every) if tokens.lowercase else every, tokens)
+        return _kind(tokens)._learn((as_read(text, tokens) for text in every), tokens)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Vocabulary:
@@ -84,7 +84,7 @@ class Vocabulary(ABC):
 
     def encode(self, text: str) -> Ids:
         """[T] the ids of a text's symbols; T is 0 for a text without any."""
-        return self._encode(lower(text) if self.tokens.lowercase else text)
+        return self._encode(as_read(text, self.tokens))
 
     @abstractmethod
     def decode(self, ids: Sequence[int] | Ids) -> str:
@@ -92,7 +92,7 @@ class Vocabulary(ABC):
 
     def spans(self, text: str) -> list[Span]:
         """Where each symbol of ``encode(text)`` begins and ends in the text; parts of one character share its span."""
-        return self._spans(lower(text) if self.tokens.lowercase else text)
+        return self._spans(as_read(text, self.tokens))
 
     @abstractmethod
     def symbol(self, number: int) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 from recurra.data.labels import Classes
 from recurra.data.sentences import Sentences
 from recurra.data.tagged import read_sentences
-from recurra.data.tokens import lower
+from recurra.data.tokens import as_read
 from recurra.data.vocabulary import Vocabulary, Words
 from recurra.errors import DataError
 from recurra.settings import Encoder, from_dict, to_dict
@@ -105,10 +105,10 @@ class FittedTagging:
         return Inputs.encode(sentences, self.words, self.characters, self.key)
 
     def key(self, form: str) -> str:
-        """What a word is looked up by: as the language model writes it, or with its digits as 0."""
+        """What a word is looked up by: as the language model reads it, or with its digits as 0."""
         if self.language is None:
             return word_key(form, self.settings.lowercase)
-        return lower(form) if self.settings.lowercase else form
+        return as_read(form, self.words.tokens)
 
     def tabulate(self, data: Any, say: Callable[[Inputs], Said]) -> pl.DataFrame:
         """The table of what ``say`` answers to ``data``; lists of tokens are taken, too."""
