@@ -167,11 +167,10 @@ private:
 
         void begin() {
             const Problem<T>& p = f.p_;
-            const long padded = f.layout_.padded, columns = f.layout_.columns();
+            const long padded = f.layout_.padded;
             for (long k = f.g_.dx ? 0 : 1; k < f.layout_.early(); ++k) {
-                for (long v = mine(f.vectors_of(k)); v < mine_end(f.vectors_of(k)); ++v) {
-                    f.layout_.pack_stream(f.layout_.factors[k], v, f.streams_[k] + v * W * columns);
-                }
+                const long count = f.vectors_of(k);
+                f.layout_.pack_streams(f.layout_.factors[k], mine(count), mine_end(count), f.streams_[k]);
             }
             if (p.w_projection) pack_columns(p.w_projection, p.P, f.projection_);
             if (const Factor<T>* late = f.layout_.late()) {
@@ -204,10 +203,15 @@ private:
 
         // weights [rows, H] -> [vector of columns][rows][W]
         void pack_columns(const T* weights, long rows, T* to) const {
-            const long H = f.p_.H;
-            for (long v = mine(f.layout_.padded / W); v < mine_end(f.layout_.padded / W); ++v) {
-                for (long k = 0; k < rows; ++k) store(to + (v * rows + k) * W, load(weights + k * H + v * W, H - v * W));
-            }
+            const long H = f.p_.H, vectors = f.layout_.padded / W;
+            for_vectors(mine(vectors), mine_end(vectors), [&](long v, auto N) {
+                for (long k = 0; k < rows; ++k) {
+                    for (int n = 0; n < decltype(N)::value; ++n) {
+                        const long at = (v + n) * W;
+                        store(to + (at / W * rows + k) * W, load(weights + k * H + at, H - at));
+                    }
+                }
+            });
         }
 
         void step_back(long step, long from, long to) {

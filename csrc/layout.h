@@ -9,6 +9,18 @@
 
 namespace recurra::RECURRA_ISA {
 
+// W rows of K numbers as columns, [K, W], `apart` numbers from one to the next; zeros behind the first `count` rows.
+template <class T>
+__attribute__((noinline)) void pack_rows(const T* rows, long stride, long count, long K, T* to, long apart) {
+    constexpr long W = kWidth<T>;
+    for (long k = 0; k < K; k += W) {
+        Vec<T> some[kWidth<T>];
+        for (long w = 0; w < W; ++w) some[w] = w < count ? load(rows + w * stride + k, K - k) : Vec<T>{};
+        transpose<T>(some);
+        for (long i = 0; i < std::min(W, K - k); ++i) store(to + (k + i) * apart, some[i]);
+    }
+}
+
 // Units are numbered in panels: panel p holds the sums j = 0 … 3 of its units, one vector each.
 template <class C, class T> struct Layout {
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kUnitsOfPanel = C::kUnits * W;
@@ -39,19 +51,12 @@ template <class C, class T> struct Layout {
 
     // The weights of a factor [·, K] -> one panel [K, 4 W]
     void pack_panel(const Factor<T>& factor, long panel, T* to) const {
-        const long K = factor.width;
-        constexpr long kBlock = 16;  // rows of the panel that stay in the nearest cache while they are filled
-        for (long k0 = 0; k0 < K; k0 += kBlock) {
-            const long k1 = std::min(K, k0 + kBlock);
-            for (int j = 0; j < 4; ++j) {
-                long count;
-                const long row = weight_row(factor.rows, panel, j, &count);
-                for (long w = 0; w < W; ++w) {
-                    T* out = to + j * W + w;
-                    const T* in = row >= 0 && w < count ? factor.weights + (row + w) * factor.stride : nullptr;
-                    for (long k = k0; k < k1; ++k) out[k * kPanelWidth] = in ? in[k] : T(0);
-                }
-            }
+        for (int j = 0; j < 4; ++j) {
+            long count;
+            const long row = weight_row(factor.rows, panel, j, &count);
+            if (row < 0) count = 0;
+            pack_rows(factor.weights + std::max(0L, row) * factor.stride, factor.stride, count, factor.width, to + j * W,
+                      kPanelWidth);
         }
     }
 
@@ -78,19 +83,27 @@ template <class C, class T> struct Layout {
         }
     }
 
-    // The weights of a factor [·, K] -> one vector of their columns for all sums, [columns(), W]
-    void pack_stream(const Factor<T>& factor, long vector, T* to) const {
-        const long valid = std::min(W, factor.width - vector * W);
-        for (long panel = 0; panel < panels; ++panel) {
-            for (int j = 0; j < 4; ++j) {
-                long count;
-                const long row = weight_row(factor.rows, panel, j, &count);
-                for (long w = 0; w < W; ++w, to += W) {
-                    const bool real = row >= 0 && w < count;
-                    store(to, real ? load(factor.weights + (row + w) * factor.stride + vector * W, valid) : Vec<T>{});
+    // The weights of a factor [·, K] -> vectors of their columns for all sums, [vector][columns()][W]: those from `first`
+    // to `last`, some at a time, as a line here and there would come from memory alone.
+    void pack_streams(const Factor<T>& factor, long first, long last, T* to) const {
+        for_vectors(first, last, [&](long v, auto N) {
+            T* out = to + v * W * columns();
+            for (long panel = 0; panel < panels; ++panel) {
+                for (int j = 0; j < 4; ++j) {
+                    long count;
+                    const long row = weight_row(factor.rows, panel, j, &count);
+                    for (long w = 0; w < W; ++w, out += W) {
+                        for (int n = 0; n < decltype(N)::value; ++n) {
+                            const long at = (v + n) * W;
+                            const bool real = row >= 0 && w < count;
+                            store(out + n * W * columns(),
+                                  real ? load(factor.weights + (row + w) * factor.stride + at, factor.width - at)
+                                       : Vec<T>{});
+                        }
+                    }
                 }
             }
-        }
+        });
     }
 };
 

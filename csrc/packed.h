@@ -28,9 +28,9 @@ public:
         }
         if (const Factor<T>* late = layout_.late()) {
             const T* weights = late->weights + late->rows[3] * p_.H * late->stride;
-            pack_rows(weights, p_.H, layout_.padded / W, me, members, late_);
+            pack_vectors(weights, p_.H, layout_.padded / W, me, members, late_);
         }
-        if (p_.w_projection) pack_rows(p_.w_projection, p_.P, layout_.padded_h / W, me, members, projection_);
+        if (p_.w_projection) pack_vectors(p_.w_projection, p_.P, layout_.padded_h / W, me, members, projection_);
     }
 
 private:
@@ -47,12 +47,9 @@ private:
     }
 
     // weights [rows, H] -> [vector of rows][H][W]
-    void pack_rows(const T* weights, long rows, long vectors, int me, int members, T* packed) const {
+    void pack_vectors(const T* weights, long rows, long vectors, int me, int members, T* packed) const {
         for (long v = share(vectors, me, members); v < share(vectors, me + 1, members); ++v) {
-            T* to = packed + v * W * p_.H;
-            for (long k = 0; k < p_.H; ++k) {
-                for (long w = 0; w < W; ++w) to[k * W + w] = v * W + w < rows ? weights[(v * W + w) * p_.H + k] : T(0);
-            }
+            pack_rows(weights + v * W * p_.H, p_.H, rows - v * W, p_.H, packed + v * W * p_.H, W);
         }
     }
 

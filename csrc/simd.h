@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -69,6 +70,31 @@ template <class T> inline Vec<T> first_lanes(Vec<T> v, long count) {
     T lanes[kWidth<T>];
     store(lanes, v);
     return load(lanes, count);
+}
+
+// a0 b0 a1 b1 …, of the lower halves and of the upper ones.
+template <class T, std::size_t... k> inline Vec<T> interleave_low(Vec<T> a, Vec<T> b, std::index_sequence<k...>) {
+    return __builtin_shufflevector(a, b, (k / 2 + k % 2 * sizeof...(k))...);
+}
+template <class T, std::size_t... k> inline Vec<T> interleave_high(Vec<T> a, Vec<T> b, std::index_sequence<k...>) {
+    return __builtin_shufflevector(a, b, ((sizeof...(k) + k) / 2 + k % 2 * sizeof...(k))...);
+}
+
+// Rows become columns: as many perfect shuffles as it takes to bring each half of the rows between the other's.
+template <class T> inline __attribute__((always_inline)) void transpose(Vec<T> (&rows)[kWidth<T>]) {
+    constexpr int W = kWidth<T>;
+    constexpr std::make_index_sequence<W> lanes;
+#pragma GCC unroll 8
+    for (int apart = 1; apart < W; apart *= 2) {
+        Vec<T> next[W];
+#pragma GCC unroll 8
+        for (int i = 0; i < W / 2; ++i) {
+            next[2 * i] = interleave_low<T>(rows[i], rows[i + W / 2], lanes);
+            next[2 * i + 1] = interleave_high<T>(rows[i], rows[i + W / 2], lanes);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) rows[i] = next[i];
+    }
 }
 
 // The sum of all lanes, by halves.
