@@ -125,9 +125,9 @@ class Mark {
 public:
     // Raises where one has no memory, or is an inference tensor, whose changes nobody counts.
     explicit Mark(const nb::dict& tensors) {
-        each(tensors, [this](nb::object address, nb::object version) {
-            values_.push_back(std::move(address));
-            values_.push_back(std::move(version));
+        each(tensors, [this](const nb::object& address, const nb::object& version) {
+            values_.push_back(address);
+            values_.push_back(version);
             return true;
         });
     }
@@ -148,9 +148,14 @@ private:
     template <class See> static bool each(const nb::dict& tensors, See&& see) {
         static PyObject* const data_ptr = PyUnicode_InternFromString("data_ptr");
         static PyObject* const version = PyUnicode_InternFromString("_version");
+        const auto given = [](PyObject* value) {
+            if (!value) nb::raise_python_error();
+            return nb::steal(value);
+        };
         for (const auto [name, tensor] : tensors) {
             PyObject* const one = tensor.ptr();
-            if (!see(nb::steal(PyObject_CallMethodNoArgs(one, data_ptr)), nb::steal(PyObject_GetAttr(one, version)))) return false;
+            const nb::object address = given(PyObject_CallMethodNoArgs(one, data_ptr));
+            if (!see(address, given(PyObject_GetAttr(one, version)))) return false;
         }
         return true;
     }

@@ -82,8 +82,8 @@ FAULTS = (
     Fault(
         "the last feature of a product is left out",
         "tile.h",
-        "for (; k < count; ++k, panel += kStep) {",
-        "for (; k + 1 < count; ++k, panel += kStep) {",
+        "for (; k < count; ++k, panel += kStep) add",
+        "for (; k + 1 < count; ++k, panel += kStep) add",
     ),
     Fault(
         "one step too far back in time",
@@ -177,6 +177,13 @@ FAULTS = (
         "sequence_step.h",
         "p.gates0 = before.gates;",
         "p.gates0 = after.gates;",
+    ),
+    Fault("all vectors of a group are its first one", "layout.h", "const long at = (v + n) * W;", "const long at = v * W;"),
+    Fault(
+        "a weight that changed in place is overlooked",
+        "bindings.cpp",
+        "same(address) && same(version)",
+        "same(address) && (++k, true)",
     ),
     Fault("the weights' last bytes are not looked at", "fingerprint.h", "add(rest);", ""),
     Fault(

@@ -79,7 +79,7 @@ def changes():
         torch.optim.SGD(layer.parameters(), lr=0.1).step()
 
     return {
-        "in-place": lambda layer: nn.init.uniform_(layer.weight_hh_l0),
+        "in-place": lambda layer: nn.init.uniform_(layer.weight_ih_l0),
         "optimiser": optimiser,
         "loaded": lambda layer: layer.load_state_dict(LSTM(3, 8).state_dict()),
         "replaced": lambda layer: setattr(layer, "bias_ih_l0", nn.Parameter(torch.ones(32))),
