@@ -178,7 +178,9 @@ FAULTS = (
         "p.gates0 = before.gates;",
         "p.gates0 = after.gates;",
     ),
-    Fault("all vectors of a group are its first one", "layout.h", "const long at = (v + n) * W;", "const long at = v * W;"),
+    Fault(
+        "all vectors of a group are its first one", "layout.h", "const long at = (v + n) * W;", "const long at = v * W;"
+    ),
     Fault(
         "a weight that changed in place is overlooked",
         "bindings.cpp",
