@@ -42,7 +42,7 @@ class Stream:
     def step(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
         """The state after a step over ``x [B, D]``, its parts ``[L, B, ·]``; None if these tensors cannot be read."""
         shape = x.shape
-        if (
+        if (  # with what _is_dense asks written out: two calls would be a twentieth of a step at H = 64
             len(shape) != 2
             or shape[1] != self._D
             or not is_unwatched()
