@@ -44,26 +44,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=FOLDS)
     parser.add_argument("--steps", type=int, help="of the optimiser; default: what the task chooses")
+    parser.add_argument("--members", type=int, help="default: as on the test")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     rows, _ = DATASETS[arguments.data]()
     divide, count = FOLDS[arguments.data]
+    members = arguments.members or MEMBERS[arguments.data]
     folds = divide(rows, count)
     counts: dict[str, list[NDArray[Any]]] = {"recurra": [], "torch": []}
     for seed, fold in enumerate(folds):
         rest = np.concatenate([other for other in folds if other is not fold])
         learn, scored = rows_of(rows, rest), rows_of(rows, fold)
         options = recurra.TrainingOptions(threads=arguments.threads, seed=seed, steps=arguments.steps)
-        for side, confusion in _fold(arguments.data, learn, scored, options).items():
+        for side, confusion in _fold(arguments.data, members, learn, scored, options).items():
             counts[side].append(confusion)
     figures = {side: _figures(sum(some)) for side, some in counts.items()}
     keep(f"{arguments.data}-folds", {"rows": sum(map(len, folds)), **figures})
 
 
-def _fold(data: str, learn: Any, rest: Any, options: recurra.TrainingOptions) -> dict[str, NDArray[Any]]:
+def _fold(data: str, members: int, learn: Any, rest: Any, options: recurra.TrainingOptions) -> dict[str, NDArray[Any]]:
     """How often each class was taken for each, ``[C, C]``, by either side."""
-    settings = recurra.Classification(validation=0.0, test=0.0, members=MEMBERS[data], **SETTINGS[data])
+    settings = recurra.Classification(validation=0.0, test=0.0, members=members, **SETTINGS[data])
     bundle = recurra.train(settings, learn, options=options, progress=progress_on())
     task, training = bundle.task, bundle.provenance["training"]
     train, scored = (task.encode(task.read(part, answered=True)) for part in (learn, rest))
