@@ -120,7 +120,7 @@ void backward_of(const Operator& op, const Given& g, const std::array<Triple, 3>
 }
 
 // Where tensors lie, and how often each has changed: what tells that they are those of before. At each step of a stream
-// the interpreter itself would take twice as long to compare them.
+// the interpreter itself would take half as long again.
 class Mark {
 public:
     // Raises where one has no memory, or is an inference tensor, whose changes nobody counts.

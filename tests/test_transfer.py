@@ -137,16 +137,20 @@ def test_all_weights_of_a_tagger_are_in_one_group(language_model, head):
     assert len(groups) == 1 + ENCODER.layers + 1
 
 
-def test_a_tagger_looks_its_tokens_up_as_the_language_model_writes_words(tmp_path):
+@pytest.mark.parametrize(("zero_digits", "years"), [(False, ["1998", "<unk>"]), (True, ["0000", "0000"])])
+def test_a_tagger_looks_its_tokens_up_as_the_language_model_reads_words(tmp_path, zero_digits, years):
     (tmp_path / "text.txt").write_text("In 1998 a well-known Film\n" * 100)
     settings = recurra.Generation(
-        tokens=recurra.Tokens(unit="word", lowercase=True), encoder=ENCODER, embedding_size=5, chunk=8
+        tokens=recurra.Tokens(unit="word", lowercase=True, zero_digits=zero_digits),
+        encoder=ENCODER,
+        embedding_size=5,
+        chunk=8,
     )
     recurra.train(settings, tmp_path / "text.txt", out=tmp_path / "language", options=FEW)
     tokens = ["IN", "1998", "1999", "film", "well-known", "-"]
     task, _ = built(tagging(tmp_path / "language"), [{"tokens": tokens, "tags": list("ABABAB")}] * 20)
     inputs = task.inputs(task.settings.read([{"tokens": tokens, "tags": list("ABABAB")}]))
-    assert [task.words.symbol(int(i)) for i in inputs.words.values] == ["in", "1998", "<unk>", "film", "<unk>", "-"]
+    assert [task.words.symbol(int(i)) for i in inputs.words.values] == ["in", *years, "film", "<unk>", "-"]
 
 
 def test_going_on_with_a_language_model_begins_where_it_ended(language_model, files):

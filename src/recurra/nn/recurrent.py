@@ -6,7 +6,6 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -25,8 +24,8 @@ from recurra.ops.scan.checks import Kernel
 from recurra.ops.stream import Storage, Stream, Walk
 from recurra.types import State
 
-# What tells that a weight is another tensor, or has changed.
-_ADDRESS, _IS_DENSE, _VERSION = Tensor.data_ptr, Tensor.is_contiguous, attrgetter("_version")
+# What tells that a weight is another tensor.
+_ADDRESS, _IS_DENSE = Tensor.data_ptr, Tensor.is_contiguous
 _is_grad_enabled = torch.is_grad_enabled  # looked up once: it stands on the way of each step
 
 
@@ -115,6 +114,30 @@ class Recurrent(nn.Module):
         L, weight = self.num_layers * self._directions, self.weight_ih_l0
         return tuple(weight.new_zeros(L, batch, size) for size in self._state_sizes())
 
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Take one step over ``x_t [B, D]`` or ``[D]``: the output ``[B, P]`` and the next state, as in forward.
+
+        Only for one direction. In training mode each call draws its own masks.
+        """
+        if state is not None and not (_is_grad_enabled() or self.training or is_compiling()):
+            stream = self._streaming
+            if stream is None or not stream.fits(self._parameters):
+                stream = self._new_stream()
+            after = None if stream is None else stream.step(x_t, state)
+            if after is not None:
+                return after[0][-1], after
+        where = f"{type(self).__name__}.step"
+        if self.bidirectional:
+            raise SettingsError(where, "needs one direction: the backward one starts at the end. Call the layer.")
+        if x_t.dim() not in (1, 2):
+            raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
+        layout = Layout(False, batched=x_t.dim() == 2)
+        x = x_t[None] if layout.batched else x_t[None, None]
+        y, final, _ = self._compute(x, self._completed(state), layout)
+        if layout.batched:
+            return y[0], final
+        return y[0, 0], tuple(part.squeeze(1) for part in final)
+
     def walk(self) -> Walk | None:
         """One sequence by compiled steps, from zeros, with the weights as they are now; None if they cannot take it."""
         with torch.no_grad():
@@ -189,10 +212,10 @@ class Recurrent(nn.Module):
     def _new_stream(self) -> Stream | None:
         """The stream of the weights as they are now; None where the compiled kernel cannot compute it."""
         weights: Any = self._parameters.values()
-        if self.bidirectional or None in weights or len(weights) != len(self._names) or not can_take(*weights):
-            return None  # or one was taken away, or is parametrized, or is not in this memory
-        if any(weight.is_inference() for weight in weights):
-            return None  # nobody counts its changes
+        if self.bidirectional or len(weights) != len(self._names):
+            return None  # or some are parametrized
+        if any(weight is None or weight.is_inference() for weight in weights) or not can_take(*weights):
+            return None  # one was taken away, nobody counts its changes, or it is not in this memory
         layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
         self._streaming = Stream(layers[0][0], [sequence for _, sequence in layers], self._storage, self._parameters)
         return self._streaming
@@ -320,30 +343,6 @@ class Recurrent(nn.Module):
         if any(part.dtype != x.dtype for part in state):
             raise ShapeError(f"{where}.hx", f"must be {x.dtype}, got {[part.dtype for part in state]}.")
         return state
-
-    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Take one step over ``x_t [B, D]`` or ``[D]``: the output ``[B, P]`` and the next state, as in forward.
-
-        Only for one direction. In training mode each call draws its own masks.
-        """
-        if state is not None and not (_is_grad_enabled() or self.training or is_compiling()):
-            stream = self._streaming
-            if stream is None or not stream.fits(self._parameters):
-                stream = self._new_stream()
-            after = None if stream is None else stream.step(x_t, state)
-            if after is not None:
-                return after[0][-1], after
-        where = f"{type(self).__name__}.step"
-        if self.bidirectional:
-            raise SettingsError(where, "needs one direction: the backward one starts at the end. Call the layer.")
-        if x_t.dim() not in (1, 2):
-            raise ShapeError(where, f"x_t must be [B, D] or [D], got {list(x_t.shape)}.")
-        layout = Layout(False, batched=x_t.dim() == 2)
-        x = x_t[None] if layout.batched else x_t[None, None]
-        y, final, _ = self._compute(x, self._completed(state), layout)
-        if layout.batched:
-            return y[0], final
-        return y[0, 0], tuple(part.squeeze(1) for part in final)
 
 
 def _beside(parts: list[Tensor]) -> Tensor:

@@ -18,7 +18,7 @@ class Inference:
     """All layers and directions of a stack.
 
     The weights are read where they lie. They are packed again if their bytes have changed, however that was done: to
-    find out takes a fifth of the time of packing them.
+    find out takes a quarter to half of the time of packing them.
     """
 
     def __init__(self, compiled: list[tuple[native.Call, native.Sequence]], directions: int) -> None:
