@@ -52,6 +52,7 @@ def main() -> None:
         parts = divide(divided.samples, 0.0, HELD_OUT, seed=1)
         learn, test = (rows_of(learn, part) for part in (parts.training, parts.test))
     name = f"{arguments.data}-validation" if arguments.validate else arguments.data
+    name += f"-seed-{arguments.seed}" if arguments.seed else ""
     if arguments.torch:
         task, _ = settings.learn(settings.read(learn))
         known = json.loads((RESULTS / f"{name}.json").read_text())
