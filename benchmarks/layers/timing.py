@@ -23,11 +23,12 @@ SHORTEST_SAMPLE = 0.002  # seconds; work that is shorter is repeated within one 
 FEWEST_ROUNDS, MOST_ROUNDS = 5, 200
 
 
-def measure(contestants: Mapping[str, Work], budget: float = 0.3) -> dict[str, float]:
+def measure(contestants: Mapping[str, Work], budget: float = 0.3, settle: float = 0.0) -> dict[str, float]:
     """The median seconds of one call of each contestant.
 
     They warm up, then run in rounds, each once a round and in another order each time. ``budget`` is about how many
-    seconds each contestant gets; there are at least 5 rounds and at most 200.
+    seconds each contestant gets; there are at least 5 rounds and at most 200. In each turn a contestant first works for
+    ``settle`` seconds that do not count, where the threads of the one before go on spinning for a while.
     """
     gc.collect()
     repeats = {name: _repeats(work) for name, work in contestants.items()}
@@ -37,7 +38,7 @@ def measure(contestants: Mapping[str, Work], budget: float = 0.3) -> dict[str, f
         number < MOST_ROUNDS and time.perf_counter() - started < budget * len(contestants)
     ):
         for name in _order(list(contestants), number):
-            times[name].append(_sample(contestants[name], repeats[name]))
+            times[name].append(_sample(contestants[name], repeats[name], settle))
         number += 1
     return {name: statistics.median(samples) for name, samples in times.items()}
 
@@ -49,8 +50,11 @@ def _order(names: list[str], number: int) -> list[str]:
     return order[::-1] if turns % 2 else order
 
 
-def _sample(work: Work, repeats: int) -> float:
+def _sample(work: Work, repeats: int, settle: float = 0.0) -> float:
     """Seconds of one call, from one sample of several."""
+    begun = time.perf_counter()
+    while time.perf_counter() - begun < settle:
+        work()
     if repeats > 1:
         work()  # short work would otherwise also pay for the threads and the cache that the one before it left behind
     started = time.perf_counter()
