@@ -55,10 +55,14 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def keep(name: str, result: dict[str, Any]) -> None:
-    """Print a result and write it to ``results/name.json`` beside the script, with command, versions and machine."""
+def keep(name: str, result: dict[str, Any], first: str = "") -> None:
+    """Print a result and write it to ``results/name.json`` beside the script, with command, versions and machine.
+
+    ``first`` is the command in the file that this result adds to.
+    """
+    earlier = first.split("; ")[:1] if first else []
     kept = {
-        "command": " ".join(["python", *sys.argv]),
+        "command": "; ".join([*earlier, " ".join(["python", *sys.argv])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {"recurra": recurra.__version__, "torch": torch.__version__, "python": platform.python_version()},
         "machine": {

@@ -57,7 +57,8 @@ def main() -> None:
         task, _ = settings.learn(settings.read(learn))
         known = json.loads((RESULTS / f"{name}.json").read_text())
         result = {key: known[key] for key in ("data", "rows", "recurra", "settings", "training")}
-        keep(name, result | {"torch": _beside(task, known["training"], learn, test, arguments.seed)})
+        result["torch"] = _beside(task, known["training"], learn, test, arguments.seed)
+        keep(name, result, known["command"])
         return
     options = recurra.TrainingOptions(threads=arguments.threads, seed=arguments.seed, steps=arguments.steps)
     begin = time.perf_counter()

@@ -3,8 +3,7 @@
     python benchmarks/faults/plant_faults.py
 
 Each fault is a small slip of the hand: a swapped gate, a lost carry, a missed step. A copy of the sources is changed,
-compiled for this machine's best instruction set (the code for the others stays sound), and the layers' tests are run on
-it. About two minutes for each fault.
+compiled for this machine's best instruction set, and the layers' tests are run on it. A minute or two for each.
 Needs g++, cmake, ninja and nanobind. Exit code 1 if a fault is not noticed.
 """
 

@@ -71,7 +71,7 @@ def main() -> None:
     if arguments.torch:
         result = json.loads((RESULTS / f"{name}.json").read_text())
         theirs = _torch(settings, data_file(learn), scored, result["training"])
-        keep(name, {key: result[key] for key in KEPT} | {"torch": theirs})
+        keep(name, {key: result[key] for key in KEPT} | {"torch": theirs}, result["command"])
     else:
         steps = {} if arguments.steps is None else {"steps": arguments.steps}
         training = {**TRAINING[arguments.data], **steps, "threads": arguments.threads, "seed": arguments.seed}
