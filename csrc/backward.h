@@ -61,6 +61,7 @@ public:
         chunk_rows_.resize(chunk);
         places_.resize(chunk * layout_.factors.size());
         for (std::atomic<char>& live : live_) live = 0;
+        going_of_.assign(members, std::vector<Going>(p_.B));
         run_team(grid_.members(), [this](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
             Member{*this, member}.run();
@@ -128,13 +129,26 @@ private:
         long apart;
     };
 
+    // One row at one step. What is carried from later steps, what arrives here, and where the rest lies.
+    struct Going {
+        T *dh, *dc;
+        const T *dy, *dcells;        // null for none
+        const T *h, *old_h, *c0;     // c0: at the first step only
+        Saved<T> saved, before;      // of the first panel, at this step and at the one before
+        const T *keep_h, *keep_c;
+        T *dprojected, *hidden;
+        long place;
+    };
+
     struct Member {
         Backward& f;
         const int me, part, range;
         const long first_panel, last_panel;
         const long first_h, last_h;  // vectors of what goes out
         T* const dpeephole;
-        bool carried = true;  // whether any gradient may come from the later steps
+        std::vector<Going>& going;
+        long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step and at the one before
+        bool carried = true;                     // whether any gradient may come from the later steps
 
         Member(Backward& backward, int member)
             : f(backward),
@@ -146,7 +160,8 @@ private:
               first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
               last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
                                        : last_panel * C::kUnits),
-              dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr) {}
+              dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr),
+              going(f.going_of_[member]) {}
 
         long mine(long count) const { return share(count, me, f.grid_.members()); }
         long mine_end(long count) const { return share(count, me + 1, f.grid_.members()); }
@@ -204,9 +219,9 @@ private:
         // weights [rows, H] -> [vector of columns][rows][W]
         void pack_columns(const T* weights, long rows, T* to) const {
             const long H = f.p_.H, vectors = f.layout_.padded / W;
-            for_vectors(mine(vectors), mine_end(vectors), [&](long v, auto N) {
+            for_vectors(mine(vectors), mine_end(vectors), [&](long v, long some) {
                 for (long k = 0; k < rows; ++k) {
-                    for (int n = 0; n < decltype(N)::value; ++n) {
+                    for (long n = 0; n < some; ++n) {
                         const long at = (v + n) * W;
                         store(to + (at / W * rows + k) * W, load(weights + k * H + at, H - at));
                     }
@@ -261,8 +276,8 @@ private:
 
         static bool any_of(const T* values, long begin, long end) {
             Int<T> seen{};
-            for (long k = begin; k < end; k += W) seen |= load(values + k, std::min(W, end - k)) != Vec<T>{};
-            return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
+            for (long k = begin; k < end; k += W) seen |= vec_to_bits<T>(load(values + k, std::min(W, end - k)));
+            return any_nonzero<T>(seen);
         }
 
         bool arrives_at(long step, long n) const {
@@ -299,110 +314,137 @@ private:
             return f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, panel, i));
         }
 
-        // The units of one panel in row i.
-        Unit<T> unit_of(long step, long panel, long i) const {
-            const Problem<T>& p = f.p_;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
-            const long unit = f.layout_.unit(panel, 0), padded = f.layout_.padded;
-            Unit<T> u{};
-            u.at = unit;
-            u.count = std::min(W, p.H - unit);
-            u.c = f.dc_ + place * padded + unit;
-            if (C::kHasCell) {
-                u.c_before = step == 0 ? load(p.c0 + b * p.H + unit, u.count) : saved(step - 1, panel, i).get(4);
+        // The rows that go on at a step: how many, and where each has its own.
+        long list(long step) {
+            const long n = f.plan_.count(step, part), of_panel = f.cell_.saved() * W;
+            const Saved<T> here = saved(step, 0, 0), before = step > 0 ? saved(step - 1, 0, 0) : here;
+            for (long i = 0; i < n; ++i) {
+                going[i] = at(step, i);
+                going[i].saved = here.behind(i * of_panel), going[i].before = before.behind(i * of_panel);
             }
-            if (f.cell_.saved()) u.saved = saved(step, panel, i);
-            if (p.variant.keep_c) u.keep_c = p.variant.keep_c.at(step, b) + unit;
+            saved_panel = f.plan_.going(step) * of_panel;
+            before_panel = step > 0 ? f.plan_.going(step - 1) * of_panel : 0;
+            return n;
+        }
+
+        Going at(long step, long i) const {
+            const Problem<T>& p = f.p_;
+            const Gradients<T>& g = f.g_;
+            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+            Going row{};
+            row.place = place;
+            row.dh = f.dh_ + place * f.layout_.padded_h;
+            if (g.dy) row.dy = g.dy.at(t, b);
+            if constexpr (C::kHasCell) {
+                row.dc = f.dc_ + place * f.layout_.padded;
+                if (g.dcells) row.dcells = g.dcells.at(t, b);
+                if (g.hidden) row.hidden = g.hidden.at(t, b);
+                if (g.dprojected) row.dprojected = g.dprojected.at(t, b);
+                if (step == 0) row.c0 = p.c0 + b * p.H;
+            } else {
+                row.h = g.y.at(t, b);
+                row.old_h = step > 0 ? g.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.H;
+            }
+            if (!C::kPlain && p.variant.keep_h) row.keep_h = p.variant.keep_h.at(step, b);
+            if (!C::kPlain && p.variant.keep_c) row.keep_c = p.variant.keep_c.at(step, b);
+            return row;
+        }
+
+        // The units of one panel in a row.
+        Unit<T> unit_of(const Going& g, long panel) const {
+            Unit<T> u{};
+            u.at = f.layout_.unit(panel, 0);
+            u.count = std::min(W, f.p_.H - u.at);
+            u.c = g.dc + u.at;
+            if (C::kHasCell) {
+                u.c_before = g.c0 ? load(g.c0 + u.at, u.count) : g.before.behind(panel * before_panel).get(4);
+            }
+            if (g.saved) u.saved = g.saved.behind(panel * saved_panel);
+            if (!C::kPlain && g.keep_c) u.keep_c = g.keep_c + u.at;
             return u;
         }
 
         // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
         bool apply(long step, long base, long chunk) {
+            const long n = list(step);
             if constexpr (C::kHasCell) {
-                if (f.p_.w_projection) through_projection(step);
+                if (!C::kPlain && f.p_.w_projection) through_projection(n);
             }
             if constexpr (C::kParts) {
                 return apply_in_parts(step, base, chunk);
             } else {
-                bool live = false;
+                Int<T> seen{};
                 for (long panel = first_panel; panel < last_panel; ++panel) {
                     T* to = f.dsums_ + sums_at(step, base, chunk, panel);
-                    for (long i = 0; i < f.plan_.count(step, part); ++i) {
-                        live |= apply(step, panel, i, to + i * kPanelWidth);
+                    for (long i = 0; i < n; ++i, to += kPanelWidth) {
+                        Vec<T> da[4];
+                        apply(going[i], panel, da);
+                        for (int j = 0; j < 4; ++j) {
+                            store(to + j * W, da[j]);
+                            seen |= vec_to_bits<T>(da[j]);
+                        }
                     }
                 }
-                return live;
+                return any_nonzero<T>(seen);
             }
         }
 
-        // One row, the units of one panel.
-        bool apply(long step, long panel, long i, T* dsums) {
-            const Problem<T>& p = f.p_;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            const long t_before = step > 0 ? f.plan_.time(step - 1, place, p.reverse) : 0, padded = f.layout_.padded;
-            const Unit<T> u = unit_of(step, panel, i);
-            if (C::kHasCell && f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
-            Vec<T> da[4];
+        // One row, the units of one panel: the gradient of their sums.
+        void apply(const Going& g, long panel, Vec<T> (&da)[4]) {
+            const Unit<T> u = unit_of(g, panel);
             if constexpr (C::kHasCell) {
-                if (f.g_.hidden) {
-                    const Vec<T> hidden = u.saved.get(3) * f.cell_.squash(f.cell_.saved_c(u));
-                    store(f.g_.hidden.at(t, b) + u.at, hidden, u.count);
+                if (g.dcells) store(u.c, load(u.c) + load(g.dcells + u.at, u.count));
+                if (!C::kPlain && g.hidden) {
+                    store(g.hidden + u.at, u.saved.get(3) * f.cell_.squash(f.cell_.saved_c(u)), u.count);
                 }
-                f.cell_.backward(arriving(u, step, place, b, t), u, da, dpeephole ? dpeephole + u.at : nullptr, padded);
+                T* const peephole = !C::kPlain && dpeephole ? dpeephole + u.at : nullptr;
+                f.cell_.backward(arriving(u, g), u, da, peephole, f.layout_.padded);
             } else {
                 Vec<T> dh[C::kUnits], old[C::kUnits], h[C::kUnits], direct[C::kUnits];
                 for (int j = 0; j < C::kUnits; ++j) {
-                    const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, p.H - at));
-                    dh[j] = load(f.dh_ + place * padded + at);
-                    if (f.g_.dy) dh[j] += load(f.g_.dy.at(t, b) + at, count);
-                    h[j] = load(f.g_.y.at(t, b) + at, count);
-                    old[j] = load((step > 0 ? f.g_.y.at(t_before, b) : p.h0 + b * p.H) + at, count);
+                    const long at = f.layout_.unit(panel, j), count = std::max(0L, std::min(W, f.p_.H - at));
+                    dh[j] = load(g.dh + at);
+                    if (g.dy) dh[j] += load(g.dy + at, count);
+                    h[j] = load(g.h + at, count);
+                    old[j] = load(g.old_h + at, count);
                 }
                 f.cell_.backward(dh, old, h, u, da, direct);
                 for (int j = 0; f.cell_.sees_state() && j < C::kUnits; ++j) {
-                    store(f.dh_ + place * padded + f.layout_.unit(panel, j), direct[j]);
+                    store(g.dh + f.layout_.unit(panel, j), direct[j]);
                 }
             }
-            Int<T> seen{};
-            for (int j = 0; j < 4; ++j) {
-                store(dsums + j * W, da[j]);
-                seen |= da[j] != Vec<T>{};
-            }
-            return any_nonzero<T>(bits_to_vec<T>(seen & vec_to_bits<T>(all(T(1)))));
         }
 
         // The gradient of what the units of a panel make; what goes straight to the old h stays with the row.
-        Vec<T> arriving(const Unit<T>& u, long step, long place, long b, long t) {
-            if (f.p_.w_projection) return load(f.dhidden_ + place * f.layout_.padded + u.at);
-            return split(u.at, step, place, b, t);
+        Vec<T> arriving(const Unit<T>& u, const Going& g) {
+            if (!C::kPlain && f.p_.w_projection) return load(f.dhidden_ + g.place * f.layout_.padded + u.at);
+            return split(u.at, g);
         }
 
-        Vec<T> split(long at, long step, long place, long b, long t) {
-            T* const kept = f.dh_ + place * f.layout_.padded_h + at;
+        Vec<T> split(long at, const Going& g) {
             const long count = std::max(0L, std::min(W, f.p_.P - at));
-            Vec<T> dh = load(kept);
-            if (f.g_.dy) dh += load(f.g_.dy.at(t, b) + at, count);
-            const auto& masks = f.p_.variant.keep_h;
-            const Vec<T> direct = f.cell_.split_dh(dh, masks ? masks.at(step, b) + at : nullptr, count);
-            if (f.cell_.sees_state()) store(kept, direct);
+            Vec<T> dh = load(g.dh + at);
+            if (g.dy) dh += load(g.dy + at, count);
+            const Vec<T> direct = f.cell_.split_dh(dh, g.keep_h ? g.keep_h + at : nullptr, count);
+            if (f.cell_.sees_state()) store(g.dh + at, direct);
             return dh;
         }
 
         // With projection: back through it, for all rows of a step.
-        void through_projection(long step) {
+        void through_projection(long n) {
             const Problem<T>& p = f.p_;
-            const long n = f.plan_.count(step, part), place0 = f.plan_.begin(part), padded_h = f.layout_.padded_h;
-            for (long place = place0; place < place0 + n; ++place) {
-                const long b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+            const long place0 = f.plan_.begin(part), padded_h = f.layout_.padded_h;
+            for (long i = 0; i < n; ++i) {
+                const Going& g = going[i];
                 for (long at = first_h * W; at < last_h * W; at += W) {
-                    const Vec<T> dh = split(at, step, place, b, t);
-                    store(f.dprojected_ + place * padded_h + at, dh);
-                    if (f.g_.dprojected) store(f.g_.dprojected.at(t, b) + at, dh, p.P - at);
+                    const Vec<T> dh = split(at, g);
+                    store(f.dprojected_ + g.place * padded_h + at, dh);
+                    if (g.dprojected) store(g.dprojected + at, dh, p.P - at);
                 }
             }
             if (f.grid_.ranges > 1) f.barrier_.wait();
             multiply_vectors<T>(
-                first_panel, last_panel, place0, place0 + n, p.P, f.projection_,
+                first_panel, last_panel, place0, place0 + n, {1, p.P, 0, nullptr, f.projection_},
                 [&](long place) { return f.dprojected_ + place * padded_h; },
                 [&](Vec<T> dh, long v, long place) { store(f.dhidden_ + place * f.layout_.padded + v * W, dh); });
         }
@@ -422,7 +464,7 @@ private:
         void multiply_late(long n);
         bool open_row(long step, long i, const RowSums& sums);
         void through_norms(long step, long i, const RowSums& sums);
-        Unit<T> unit_in_parts(long step, long panel, long i) const;
+        Unit<T> unit_in_parts(const Going& g, long panel) const;
         void begin_gates(long place, long b);
         void finish_gates(long place, long b) const;
 
@@ -451,33 +493,10 @@ private:
         // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
         template <class Leave>
         void through(long k, long first, long last, long begin, long end, long chunk, Leave&& leave) const {
-            const T *dsums = f.dsums_of(f.layout_.factors[k]), *streams = f.streams_[k];
-            for_vectors(first, last, [&](long v, auto N) {
-                constexpr int vecs = decltype(N)::value;
-                for_rows(begin, end, [&](long row, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, vecs> acc;
-                    through_panels<r, vecs>(acc, dsums + row * kPanelWidth, kPanelWidth, chunk,
-                                            streams + v * W * f.layout_.columns());
-                    for (int i = 0; i < r; ++i) {
-                        for (int j = 0; j < vecs; ++j) leave(acc[i][j], v + j, row + i);
-                    }
-                });
-            });
-        }
-
-        // acc = dsums [r, columns] x stream [columns, vecs]; the rows of dsums lie together in each panel.
-        template <int r, int vecs>
-        void through_panels(Tile<T, r, vecs>& acc, const T* dsums, long row, long chunk, const T* streams) const {
-            for (int i = 0; i < r; ++i) {
-                for (int j = 0; j < vecs; ++j) acc[i][j] = Vec<T>{};
-            }
-            for (long panel = 0; panel < f.layout_.panels; ++panel) {
-                const T* rows[r];
-                for (int i = 0; i < r; ++i) rows[i] = dsums + panel * chunk * kPanelWidth + i * row;
-                multiply_streams<T, r, vecs>(acc, kPanelWidth, rows, streams + panel * kPanelWidth * W,
-                                             f.layout_.columns() * W);
-            }
+            const T* dsums = f.dsums_of(f.layout_.factors[k]);
+            multiply_vectors<T>(
+                first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk * kPanelWidth, nullptr, f.streams_[k]},
+                [&](long row) { return dsums + row * kPanelWidth; }, leave);
         }
 
         // The products over the chunk: dx, and what it adds to the gradients of the weights.
@@ -694,6 +713,7 @@ private:
     std::vector<std::atomic<char>> live_;
     std::vector<Row> chunk_rows_;
     std::vector<Place> places_;    // [row of the chunk][factor]
+    std::vector<std::vector<Going>> going_of_;
     std::vector<T*> streams_;      // the weights of each factor
     std::vector<long> first_strip_;  // of each factor, and how many there are
     bool weights_wanted_ = false;

@@ -116,30 +116,28 @@ private:
 
 // From dh to the gradients of what h is made of, and of the last sum.
 template <class C, class T> void Backward<C, T>::Member::close_row(long step, long i, const RowSums& sums) {
-    const Problem<T>& p = f.p_;
-    const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
+    const Going& g = going[i];
     if constexpr (C::kHasCell) {
-        const bool normed = p.variant.layer_norm;
+        const bool normed = f.p_.variant.layer_norm;
         Norms norms(*this, step, i);
         for (long panel = first_panel; panel < last_panel; ++panel) {
-            const Unit<T> u = unit_in_parts(step, panel, i);
-            const long at = place * f.layout_.padded + u.at;
+            const Unit<T> u = unit_in_parts(g, panel);
+            const long at = g.place * f.layout_.padded + u.at;
             const Vec<T> inside = normed ? norms.inside(u) : f.cell_.saved_c(u), o = u.saved.get(3);
             Vec<T> dinside;
-            if (f.g_.dcells) store(u.c, load(u.c) + load(f.g_.dcells.at(t, b) + u.at, u.count));
-            if (f.g_.hidden) store(f.g_.hidden.at(t, b) + u.at, o * f.cell_.squash(inside), u.count);
-            store(f.dlate_ + at, f.cell_.close_back(arriving(u, step, place, b, t), inside, u, dinside));
+            if (g.dcells) store(u.c, load(u.c) + load(g.dcells + u.at, u.count));
+            if (g.hidden) store(g.hidden + u.at, o * f.cell_.squash(inside), u.count);
+            store(f.dlate_ + at, f.cell_.close_back(arriving(u, g), inside, u, dinside));
             store(f.dinside_ + at, normed ? norms.into_cell(dinside, u) : dinside);
         }
         if (normed) norms.share_cell();
     } else {
-        const T* old = step > 0 ? f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.H;
         for (long panel = first_panel; panel < last_panel; ++panel) {
-            const Unit<T> u = unit_in_parts(step, panel, i);
-            const long at = place * f.layout_.padded + u.at;
+            const Unit<T> u = unit_in_parts(g, panel);
+            const long at = g.place * f.layout_.padded + u.at;
             Vec<T> dh = load(f.dh_ + at), da[4];
-            if (f.g_.dy) dh += load(f.g_.dy.at(t, b) + u.at, u.count);
-            store(f.dh_ + at, f.cell_.close_back(dh, load(old + u.at, u.count), u, da));
+            if (g.dy) dh += load(g.dy + u.at, u.count);
+            store(f.dh_ + at, f.cell_.close_back(dh, load(g.old_h + u.at, u.count), u, da));
             store(f.dlate_ + at, da[3]);
             for (int j = 1; j < 4; ++j) store(f.dsums_ + sums.of(panel) + j * W, da[j]);
         }
@@ -150,7 +148,7 @@ template <class C, class T> void Backward<C, T>::Member::close_row(long step, lo
 template <class C, class T> void Backward<C, T>::Member::multiply_late(long n) {
     const long place0 = f.plan_.begin(part), padded = f.layout_.padded;
     multiply_vectors<T>(
-        first_panel, last_panel, place0, place0 + n, f.p_.H, f.late_,
+        first_panel, last_panel, place0, place0 + n, {1, f.p_.H, 0, nullptr, f.late_},
         [&](long place) { return f.dlate_ + place * padded; },
         [&](Vec<T> dmade, long v, long place) { store(f.dmade_ + place * padded + v * W, dmade); });
 }
@@ -159,13 +157,13 @@ template <class C, class T> void Backward<C, T>::Member::multiply_late(long n) {
 template <class C, class T> bool Backward<C, T>::Member::open_row(long step, long i, const RowSums& sums) {
     const Problem<T>& p = f.p_;
     const long place = f.plan_.begin(part) + i;
-    bool live = false;
+    Int<T> seen{};
     if constexpr (C::kHasCell) {
         const bool normed = p.variant.layer_norm, whole = !normed || f.others_apart(), late = f.layout_.late();
         Norms norms(*this, step, i);
         if (normed) norms.read_cell();
         for (long panel = first_panel; panel < last_panel; ++panel) {
-            const Unit<T> u = unit_in_parts(step, panel, i);
+            const Unit<T> u = unit_in_parts(going[i], panel);
             const long at = place * f.layout_.padded + u.at, to = sums.of(panel);
             Vec<T> dc = load(f.dinside_ + at), da[4];
             if (normed) dc = norms.through_cell(dc, u);
@@ -173,7 +171,7 @@ template <class C, class T> bool Backward<C, T>::Member::open_row(long step, lon
             da[3] = load(f.dlate_ + at);
             f.cell_.open_back(dc, da, u, dpeephole ? dpeephole + u.at : nullptr, f.layout_.padded);
             for (int j = 0; j < 4; ++j) {
-                live |= any_nonzero<T>(da[j]);
+                seen |= vec_to_bits<T>(da[j]);
                 if (whole) store(f.dother_sums_ + to + j * W, da[j]);
                 if (normed) norms.into_sums(da[j], panel, j, u, f.dinput_sums_ + to + j * W, f.dsums_ + to + j * W);
             }
@@ -181,17 +179,17 @@ template <class C, class T> bool Backward<C, T>::Member::open_row(long step, lon
         if (normed) norms.share_sums();
     } else {
         for (long panel = first_panel; panel < last_panel; ++panel) {
-            const Unit<T> u = unit_in_parts(step, panel, i);
+            const Unit<T> u = unit_in_parts(going[i], panel);
             const long at = place * f.layout_.padded + u.at;
             T* const to = f.dsums_ + sums.of(panel);
             Vec<T> dr, dh = f.cell_.open_back(load(f.dmade_ + at), u, dr);
             if (const auto& mask = p.variant.drop_h) dh *= load(mask.at(0, f.plan_.row(place)) + u.at, u.count);
             store(f.dh_ + at, load(f.dh_ + at) + dh);
             store(to, dr);
-            for (int j = 0; j < 4; ++j) live |= any_nonzero<T>(load(to + j * W));
+            for (int j = 0; j < 4; ++j) seen |= vec_to_bits<T>(load(to + j * W));
         }
     }
-    return live;
+    return any_nonzero<T>(seen);
 }
 
 // Back through layer norm over W x and U h.
@@ -201,18 +199,16 @@ void Backward<C, T>::Member::through_norms(long step, long i, const RowSums& sum
         Norms norms(*this, step, i);
         norms.read_sums();
         for (long panel = first_panel; panel < last_panel; ++panel) {
-            const Unit<T> u = unit_in_parts(step, panel, i);
+            const Unit<T> u = unit_in_parts(going[i], panel);
             T *const dinput = f.dinput_sums_ + sums.of(panel), *const drecurrent = f.dsums_ + sums.of(panel);
             for (int j = 0; j < 4; ++j) norms.through_sums(u, j, dinput + j * W, drecurrent + j * W);
         }
     }
 }
 
-template <class C, class T> Unit<T> Backward<C, T>::Member::unit_in_parts(long step, long panel, long i) const {
-    Unit<T> u = unit_of(step, panel, i);
-    if (f.p_.w_gates) {
-        u.gates = f.dgates_ + (f.plan_.begin(part) + i) * f.layout_.padded + u.at, u.gates_apart = f.gates_apart();
-    }
+template <class C, class T> Unit<T> Backward<C, T>::Member::unit_in_parts(const Going& g, long panel) const {
+    Unit<T> u = unit_of(g, panel);
+    if (f.p_.w_gates) u.gates = f.dgates_ + g.place * f.layout_.padded + u.at, u.gates_apart = f.gates_apart();
     return u;
 }
 

@@ -7,6 +7,7 @@
 //   saved()    vectors per panel that backward needs
 //   forward()  sums -> new h
 //   backward() dh -> gradient of the sums, and the part of the old h's gradient that does not go through the product
+//   kPlain     whether it has no options at all
 //   kLate      whose last sum is a product with what the step makes, if its steps go in parts (parts.h):
 //   open()     sums -> what is made, which a product and layer norm may wait for
 //   close()    that, and its product -> new h
@@ -34,29 +35,38 @@ template <class T> struct Unit {
 template <class T> inline Vec<T> derivative_of_sigmoid(Vec<T> s) { return s * (static_cast<T>(1) - s); }
 template <class T> inline Vec<T> derivative_of_tanh(Vec<T> s) { return static_cast<T>(1) - s * s; }
 
-template <class T> struct Lstm {
+// kVaries: whether there may be any deviation from the plain cell.
+template <class T, bool kVaries = true> struct Lstm {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = true, kParts = false;
+    static constexpr bool kHasCell = true, kParts = false, kPlain = !kVaries;
     static constexpr Late kLate = Late::none;
     static constexpr long kKept = 0;
     using V = Vec<T>;
     static constexpr long W = kWidth<T>;
 
     const Variant<T> v;
-    const bool i_open, f_open, o_open;  // a gate that is taken away stays open
+    const Blocks rows;
 
-    explicit Lstm(const Problem<T>& p)
-        : v(p.variant),
-          i_open(p.recurrent_rows[0] < 0),
-          f_open(p.recurrent_rows[1] < 0 && !p.variant.coupled),
-          o_open(p.recurrent_rows[3] < 0) {}
+    explicit Lstm(const Problem<T>& p) : v(p.variant), rows(p.recurrent_rows) {}
 
-    bool sees_state() const { return v.zoneout_h != 0 || v.keep_h; }
-    bool keeps_cell() const { return v.zoneout_c != 0 || v.keep_c; }
+    // A gate that is taken away stays open.
+    bool i_open() const { return kVaries && rows[0] < 0; }
+    bool f_open() const { return kVaries && rows[1] < 0 && !v.coupled; }
+    bool o_open() const { return kVaries && rows[3] < 0; }
+    bool sees_state() const { return kVaries && (v.zoneout_h != 0 || v.keep_h); }
+    bool keeps_cell() const { return kVaries && (v.zoneout_c != 0 || v.keep_c); }
+    bool coupled() const { return kVaries && v.coupled; }
+    bool linear_candidate() const { return kVaries && v.linear_candidate; }
+    bool linear_output() const { return kVaries && v.linear_output; }
+    bool clips() const { return kVaries && v.cell_clip != 0; }
+    // Of a gate's diagonal weights; null without.
+    const T* peephole_i() const { return kVaries ? v.peephole_i : nullptr; }
+    const T* peephole_f() const { return kVaries ? v.peephole_f : nullptr; }
+    const T* peephole_o() const { return kVaries ? v.peephole_o : nullptr; }
     long saved() const { return keeps_cell() ? 6 : 5; }  // i f g o c, and c before zoneout
 
     V keep(const T* mask, T expected, long count) const { return mask ? load(mask, count) : all(expected); }
-    V squash(V c) const { return v.linear_output ? c : tanh<T>(c); }
+    V squash(V c) const { return linear_output() ? c : tanh<T>(c); }
 
     struct Opened {
         V i, f, g, c;  // c: before zoneout
@@ -64,24 +74,24 @@ template <class T> struct Lstm {
 
     Opened open(const V (&a)[4], V before, const Unit<T>& u) const {
         V ai = a[0], af = a[1];
-        if (v.peephole_i) ai += load(v.peephole_i + u.at, u.count) * before;
-        if (v.peephole_f) af += load(v.peephole_f + u.at, u.count) * before;
+        if (peephole_i()) ai += load(peephole_i() + u.at, u.count) * before;
+        if (peephole_f()) af += load(peephole_f() + u.at, u.count) * before;
         const V one = all(static_cast<T>(1));
         Opened s;
-        s.i = i_open ? one : sigmoid<T>(ai);
-        s.f = v.coupled ? one - s.i : f_open ? one : sigmoid<T>(af);
-        s.g = v.linear_candidate ? a[2] : tanh<T>(a[2]);
+        s.i = i_open() ? one : sigmoid<T>(ai);
+        s.f = coupled() ? one - s.i : f_open() ? one : sigmoid<T>(af);
+        s.g = linear_candidate() ? a[2] : tanh<T>(a[2]);
         s.c = s.f * before + s.i * s.g;
-        if (v.cell_clip != 0) s.c = clamp<T>(s.c, -v.cell_clip, v.cell_clip);
+        if (clips()) s.c = clamp<T>(s.c, -v.cell_clip, v.cell_clip);
         return s;
     }
 
     V peep_o(V ao, V c, const Unit<T>& u) const {
-        return v.peephole_o ? ao + load(v.peephole_o + u.at, u.count) * c : ao;
+        return peephole_o() ? ao + load(peephole_o() + u.at, u.count) * c : ao;
     }
 
     V open_o(V ao, const Unit<T>& u) const {
-        const V o = o_open ? all(static_cast<T>(1)) : sigmoid<T>(ao);
+        const V o = o_open() ? all(static_cast<T>(1)) : sigmoid<T>(ao);
         if (u.saved) u.saved.put(3, o);
         return o;
     }
@@ -109,16 +119,21 @@ template <class T> struct Lstm {
         if (keeps_cell()) u.saved.put(5, s.c);
     }
 
-    // What is projected, or is the new h.
-    V run(const V (&a)[4], const Unit<T>& u) const {
+    struct Made {
+        V o, c;
+    };
+
+    // To the new cell state; h, or what is projected, is made of o and c.
+    Made make(const V (&a)[4], const Unit<T>& u) const {
         const V before = load(u.c);
         const Opened s = open(a, before, u);
         carry_c(s, before, u);
-        return open_o(peep_o(a[3], s.c, u), u) * squash(s.c);
+        return {open_o(peep_o(a[3], s.c, u), u), s.c};
     }
+    V finish(const Made& made) const { return made.o * squash(made.c); }
 
     void forward(const V (&a)[4], const V (&h_before)[1], const Unit<T>& u, V (&h)[1]) const {
-        h[0] = carry_h(run(a, u), h_before[0], u.keep_h, u.count);
+        h[0] = carry_h(finish(make(a, u)), h_before[0], u.keep_h, u.count);
     }
 
     V saved_c(const Unit<T>& u) const { return u.saved.get(keeps_cell() ? 5 : 4); }  // before zoneout
@@ -135,8 +150,8 @@ template <class T> struct Lstm {
     V close_back(V dh, V n, V o, V& dn) const {
         const V squashed = squash(n);
         dn = dh * o;
-        if (!v.linear_output) dn *= derivative_of_tanh<T>(squashed);
-        return o_open ? V{} : dh * squashed * derivative_of_sigmoid<T>(o);
+        if (!linear_output()) dn *= derivative_of_tanh<T>(squashed);
+        return o_open() ? V{} : dh * squashed * derivative_of_sigmoid<T>(o);
     }
 
     // Through the gates, from the gradient dc that h = o squash(c) brings and that of o's sum, da[3]: the gradients of
@@ -150,21 +165,21 @@ template <class T> struct Lstm {
             dc_after -= dc_direct;
         }
         dc += dc_after;
-        if (v.peephole_o) dc += load(v.peephole_o + u.at, u.count) * da[3];
-        if (v.cell_clip != 0) {
+        if (peephole_o()) dc += load(peephole_o() + u.at, u.count) * da[3];
+        if (clips()) {
             const V free = f * before + i * g;
             dc = (free < all(-v.cell_clip)) | (free > all(v.cell_clip)) ? V{} : dc;
         }
         V di = dc * g, df = dc * before;
-        if (v.coupled) di -= df;
+        if (coupled()) di -= df;
         if (u.gates) di += load(u.gates), df += load(u.gates + u.gates_apart);
-        da[0] = i_open ? V{} : di * derivative_of_sigmoid<T>(i);
-        da[1] = v.coupled || f_open ? V{} : df * derivative_of_sigmoid<T>(f);
+        da[0] = i_open() ? V{} : di * derivative_of_sigmoid<T>(i);
+        da[1] = coupled() || f_open() ? V{} : df * derivative_of_sigmoid<T>(f);
         da[2] = dc * i;
-        if (!v.linear_candidate) da[2] *= derivative_of_tanh<T>(g);
+        if (!linear_candidate()) da[2] *= derivative_of_tanh<T>(g);
         V dc_before = dc * f + dc_direct;
-        if (v.peephole_i) dc_before += load(v.peephole_i + u.at, u.count) * da[0];
-        if (v.peephole_f) dc_before += load(v.peephole_f + u.at, u.count) * da[1];
+        if (peephole_i()) dc_before += load(peephole_i() + u.at, u.count) * da[0];
+        if (peephole_f()) dc_before += load(peephole_f() + u.at, u.count) * da[1];
         store(u.c, dc_before);
         if (!peephole) return;
         store(peephole, load(peephole) + da[0] * before);
@@ -178,6 +193,8 @@ template <class T> struct Lstm {
         open_back(dc, da, u, peephole, stride);
     }
 };
+
+template <class T> using PlainLstm = Lstm<T, false>;
 
 // Makes c. Layer norm is over W x and U h, and over the c that h is made of.
 template <class T> struct LstmInParts : Lstm<T> {
@@ -231,7 +248,7 @@ template <class T> struct LstmInParts : Lstm<T> {
 // Reset gate after the product, as in torch.
 template <class T> struct Gru {
     static constexpr int kUnits = 1;
-    static constexpr bool kHasCell = false, kParts = false;
+    static constexpr bool kHasCell = false, kParts = false, kPlain = false;
     static constexpr Late kLate = Late::none;
     static constexpr long kKept = 0;
     using V = Vec<T>;
@@ -306,7 +323,7 @@ template <class T> struct GruInParts : Gru<T> {
 
 template <class T, bool kTanh> struct Rnn {
     static constexpr int kUnits = 4;
-    static constexpr bool kHasCell = false, kParts = false;
+    static constexpr bool kHasCell = false, kParts = false, kPlain = false;
     static constexpr Late kLate = Late::none;
     static constexpr long kKept = 0;
     using V = Vec<T>;

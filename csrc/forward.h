@@ -45,6 +45,7 @@ public:
         });
         going_of_.assign(grid_.members(), std::vector<Going>(p_.B));
         rows_of_.assign(grid_.members(), std::vector<const T*>(std::max(chunk_, p_.B)));
+        inputs_of_.assign(grid_.members(), std::vector<const T*>(p_.B));
         run_team(grid_.members(), [this](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
             Member{*this, member}.run();
@@ -81,7 +82,7 @@ private:
     struct Going {
         T *y, *cells, *c, *h, *moments, *dropped, *gates;
         Saved<T> saved;  // of the first panel
-        const T *x, *keep_h, *keep_c, *drop_h;
+        const T *keep_h, *keep_c, *drop_h;
         long place, b;
         bool last;
     };
@@ -91,7 +92,7 @@ private:
         const int part, range;
         const long first_panel, last_panel;
         const long first_h, last_h;  // vectors of what goes out
-        std::vector<const T*>& rows;  // where those of a product lie
+        std::vector<const T*>&rows, &inputs;  // where those of the products lie
         std::vector<Going>& going;
         long saved_panel = 0;  // elements that are saved for one panel at this step
 
@@ -105,6 +106,7 @@ private:
               last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
                                        : last_panel * C::kUnits),
               rows(f.rows_of_[member]),
+              inputs(f.inputs_of_[member]),
               going(f.going_of_[member]) {}
 
         void run() {
@@ -172,31 +174,26 @@ private:
                 }
             }
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const T *weights = f.packed_->factor(0, panel), *bias = f.packed_->bias(panel);
-                for_rows(0, n, [&](long first, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, 4> acc;
-                    const T* from_rows[r];
-                    for (int i = 0; i < r; ++i) {
-                        from_rows[i] = rows[first + i];
-                        for (int j = 0; j < 4; ++j) acc[i][j] = C::kParts ? Vec<T>{} : load(bias + j * W);
-                    }
-                    multiply<T, r, 4>(acc, p.D, from_rows, weights);
-                    for (int i = 0; i < r; ++i) {
-                        for (int j = 0; j < 4; ++j) store(sums(panel, first + i) + j * W, acc[i][j]);
-                    }
+                const T *weights = f.packed_->factor(0, panel), *bias = C::kParts ? nullptr : f.packed_->bias(panel);
+                for_rows(0, n, [&](long first, long r) {
+                    add_products<T>(r, sums(panel, first), bias, 0, {p.D, &rows[first], weights});
                 });
             }
         }
 
         // The rows that go on at a step: how many, and where each finds and leaves its own.
         long list(long step) {
-            const long n = f.plan_.count(step, part);
+            const long n = f.plan_.count(step, part), of_panel = f.cell_.saved() * W;
+            Saved<T> saved{};
+            if (f.out_.saved) saved = f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, 0));
             for (long i = 0; i < n; ++i) {
-                rows[i] = before(step, f.plan_.begin(part) + i);
+                const long place = f.plan_.begin(part) + i;
+                rows[i] = before(step, place);
+                inputs[i] = f.p_.x.at(f.plan_.time(step, place, f.p_.reverse), f.plan_.row(place));
                 going[i] = at(step, i);
+                if (saved) going[i].saved = saved.behind(i * of_panel);
             }
-            saved_panel = f.plan_.going(step) * f.cell_.saved() * W;
+            saved_panel = f.plan_.going(step) * of_panel;
             return n;
         }
 
@@ -205,25 +202,19 @@ private:
             const Problem<T>& p = f.p_;
             const long n = list(step);
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const T *input = f.packed_->factor(0, panel), *recurrent = f.packed_->factor(1, panel);
                 const T* begun = f.joined_ ? f.packed_->bias(panel) : sums(panel, row);
                 const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
-                for_rows(0, n, [&](long first, auto R) {
-                    constexpr int r = decltype(R)::value;
-                    Tile<T, r, 4> acc;
-                    const T *inputs[r], *states[r];
-                    for (int i = 0; i < r; ++i) {
-                        inputs[i] = going[first + i].x;
-                        states[i] = rows[first + i];
-                        for (int j = 0; j < 4; ++j) acc[i][j] = load(begun + (first + i) * next + j * W);
-                    }
-                    if (f.joined_) multiply<T, r, 4>(acc, p.D, inputs, input);
-                    multiply<T, r, 4>(acc, p.P, states, recurrent);
-                    for (int i = 0; i < r; ++i) apply(acc[i], panel, going[first + i]);
+                for_rows(0, n, [&](long first, long r) {
+                    alignas(64) T tile[kRows * kPanelWidth];
+                    add_products<T>(r, tile, begun + first * next, next,
+                                    {p.P, &rows[first], f.packed_->factor(1, panel)},
+                                    {f.joined_ ? p.D : 0, &inputs[first], f.packed_->factor(0, panel)});
+                    for (long i = 0; i < r; ++i) apply(tile + i * kPanelWidth, panel, going[first + i]);
+                    for (long i = 0; C::kHasCell && i < r; ++i) finish(tile + i * kPanelWidth, panel, going[first + i]);
                 });
             }
             if constexpr (C::kHasCell) {
-                if (p.w_projection) project_hidden(n);
+                if (!C::kPlain && p.w_projection) project_hidden(n);
             }
         }
 
@@ -241,7 +232,7 @@ private:
         const T* before(long step, long place) const {
             const Problem<T>& p = f.p_;
             const long b = f.plan_.row(place);
-            if (p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + place) * p.P;
+            if (!C::kPlain && p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + place) * p.P;
             return step == 0 ? p.h0 + b * p.P : f.out_.y.at(f.plan_.time(step - 1, place, p.reverse), b);
         }
 
@@ -251,19 +242,16 @@ private:
             const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
             Going g{};
             g.place = place, g.b = b;
-            g.x = p.x.at(t, b);
             g.y = f.out_.y.at(t, b);
             if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
             g.c = f.c_ + place * f.layout_.padded, g.h = f.h_ + place * f.layout_.padded_h;
             if (p.w_gates) g.gates = f.gates_ + place * f.layout_.padded;
-            if (f.out_.saved) {
-                const long saved = f.cell_.saved();
-                g.saved = f.saved_.behind(saved_at(f.plan_, f.layout_, saved, step, part, 0, i));
-                g.moments = saved_moments(f.saved_, f.plan_, f.layout_, saved, step, part, i);
+            if (C::kParts && f.out_.saved) {
+                g.moments = saved_moments(f.saved_, f.plan_, f.layout_, f.cell_.saved(), step, part, i);
             }
-            if (p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
-            if (p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
-            if (p.variant.drop_h) {
+            if (!C::kPlain && p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
+            if (!C::kPlain && p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
+            if (!C::kPlain && p.variant.drop_h) {
                 g.drop_h = p.variant.drop_h.at(0, b);
                 g.dropped = f.dropped_ + ((step + 1) % 2 * p.B + place) * p.P;
             }
@@ -278,16 +266,21 @@ private:
             u.count = std::min(W, f.p_.H - unit);
             u.c = g.c + unit;
             if (g.saved) u.saved = g.saved.behind(panel * saved_panel);
-            if (g.keep_c) u.keep_c = g.keep_c + unit;
+            if (!C::kPlain && g.keep_c) u.keep_c = g.keep_c + unit;
             return u;
         }
 
         Vec<T> old_h(const Going& g, long at) const { return f.cell_.sees_state() ? load(g.h + at) : Vec<T>{}; }
 
-        void apply(const Vec<T> (&a)[4], long panel, const Going& g) {
+        // From the sums of a row's units to the new h. An LSTM leaves what h is made of in their place: the tanh of one
+        // row would wait for its gates, but those of all rows together do not.
+        void apply(T* sums, long panel, const Going& g) {
             const Unit<T> u = unit_of(g, panel);
+            const Vec<T> a[4] = {load(sums), load(sums + W), load(sums + 2 * W), load(sums + 3 * W)};
             if constexpr (C::kHasCell) {
-                leave_hidden(f.cell_.run(a, u), u, g);
+                const auto made = f.cell_.make(a, u);
+                store(sums, made.o);
+                store(sums + W, made.c);
             } else {
                 Vec<T> old[C::kUnits], h[C::kUnits];
                 for (int j = 0; j < C::kUnits; ++j) old[j] = old_h(g, f.layout_.unit(panel, j));
@@ -296,11 +289,15 @@ private:
             }
         }
 
+        void finish(const T* made, long panel, const Going& g) {
+            if constexpr (C::kHasCell) leave_hidden(f.cell_.finish({load(made), load(made + W)}), unit_of(g, panel), g);
+        }
+
         // What an LSTM's units make, and their cell states, go wherever they are needed.
         void leave_hidden(Vec<T> hidden, const Unit<T>& u, const Going& g) {
             if (g.cells) store(g.cells + u.at, load(u.c), u.count);
             if (g.last) store(f.out_.c + g.b * f.p_.H + u.at, load(u.c), u.count);
-            if (f.p_.w_projection) {
+            if (!C::kPlain && f.p_.w_projection) {
                 store(f.hidden_ + g.place * f.layout_.padded + u.at, hidden);
             } else {
                 leave_carried(hidden, u.at, g);
@@ -316,7 +313,7 @@ private:
             const long count = std::max(0L, std::min(W, f.p_.P - at));
             store(g.y + at, h, count);
             if (f.cell_.sees_state()) store(g.h + at, h);
-            if (g.dropped) store(g.dropped + at, h * load(g.drop_h + at, count), count);
+            if (!C::kPlain && g.dropped) store(g.dropped + at, h * load(g.drop_h + at, count), count);
             if (g.last) store(f.out_.h + g.b * f.p_.P + at, h, count);
         }
 
@@ -325,7 +322,7 @@ private:
             const Problem<T>& p = f.p_;
             if (f.grid_.ranges > 1) f.barrier_.wait();
             const auto hidden = [&](long i) { return f.hidden_ + going[i].place * f.layout_.padded; };
-            multiply_vectors<T>(first_h, last_h, 0, n, p.H, f.packed_->projection(), hidden,
+            multiply_vectors<T>(first_h, last_h, 0, n, {1, p.H, 0, nullptr, f.packed_->projection()}, hidden,
                                 [&](Vec<T> h, long v, long i) { leave_carried(h, v * W, going[i]); });
         }
     };
@@ -344,7 +341,7 @@ private:
     // In parts. Of a step: the products with the old state (under layer norm that with h, and the others apart), what is
     // made and its product, what is kept; and i f o [3, B, padded] for the next one.
     T *products_, *others_, *made_, *late_, *kept_, *gates_;
-    std::vector<std::vector<const T*>> rows_of_;
+    std::vector<std::vector<const T*>> rows_of_, inputs_of_;
     std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;
     bool joined_ = false;

@@ -35,23 +35,21 @@ template <class C, class T> void Forward<C, T>::Member::multiply_old_state(long 
         return operand == Operand::cell ? going[i].c : going[i].gates + number_of(operand) * f.gates_apart();
     };
     for (long panel = first_panel; panel < last_panel; ++panel) {
-        for_rows(0, n, [&](long first, auto R) {
-            constexpr int r = decltype(R)::value;
-            Tile<T, r, 4> acc = {};
+        for_rows(0, n, [&](long first, long r) {
+            alignas(64) T tile[kRows * kPanelWidth];
             const auto leave = [&](T* sums) {
-                for (int i = 0; i < r; ++i) {
+                for (long i = 0; i < r; ++i) {
                     T* to = sums + going[first + i].place * layout.columns() + panel * kPanelWidth;
-                    for (int j = 0; j < 4; ++j) store(to + j * W, acc[i][j]);
+                    std::copy_n(tile + i * kPanelWidth, kPanelWidth, to);
                 }
             };
             for (long k = 1; k < layout.early(); ++k) {
-                const T* states[r];
-                for (int i = 0; i < r; ++i) states[i] = old(layout.factors[k].operand, first + i);
-                if (k == 2 && f.others_apart()) {
-                    leave(f.products_);
-                    for (auto& row : acc) std::fill_n(row, 4, Vec<T>{});
-                }
-                multiply<T, r, 4>(acc, layout.factors[k].width, states, f.packed_->factor(k, panel));
+                const T* states[kRows];
+                for (long i = 0; i < r; ++i) states[i] = old(layout.factors[k].operand, first + i);
+                const bool anew = k == 1 || (k == 2 && f.others_apart());
+                if (anew && k == 2) leave(f.products_);
+                add_products<T>(r, tile, anew ? nullptr : tile, kPanelWidth,
+                                {layout.factors[k].width, states, f.packed_->factor(k, panel)});
             }
             leave(f.others_apart() ? f.others_ : f.products_);
         });
@@ -95,7 +93,8 @@ template <class C, class T> void Forward<C, T>::Member::open_row(long i, long ro
 template <class C, class T> void Forward<C, T>::Member::multiply_made(long n) {
     const auto of = [&](long i) { return going[i].place * f.layout_.padded; };
     multiply_vectors<T>(
-        first_panel, last_panel, 0, n, f.p_.H, f.packed_->late(), [&](long i) { return f.made_ + of(i); },
+        first_panel, last_panel, 0, n, {1, f.p_.H, 0, nullptr, f.packed_->late()},
+        [&](long i) { return f.made_ + of(i); },
         [&](Vec<T> sum, long v, long i) { store(f.late_ + of(i) + v * W, sum); });
 }
 

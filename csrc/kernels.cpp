@@ -8,6 +8,14 @@
 namespace recurra::RECURRA_ISA {
 namespace {
 
+template <class T> bool is_plain(const Problem<T>& p) {
+    const Variant<T>& v = p.variant;
+    return !(v.coupled || v.linear_candidate || v.linear_output || v.cell_clip != 0 || v.peephole_i || v.peephole_f ||
+             v.peephole_o || v.zoneout_h != 0 || v.zoneout_c != 0 || v.keep_h || v.keep_c || v.drop_h || v.layer_norm ||
+             p.w_projection) &&
+           count(p.recurrent_rows) == 4;
+}
+
 // Call body with the cell of a problem: body(type).
 template <template <class> class Body, class T, class... Rest> auto with_cell(const Problem<T>& p, Rest&&... rest) {
     switch (p.cell) {
@@ -16,7 +24,7 @@ template <template <class> class Body, class T, class... Rest> auto with_cell(co
         case Cell::gru_in_parts: return Body<GruInParts<T>>{}(p, rest...);
         case Cell::rnn_tanh: return Body<Rnn<T, true>>{}(p, rest...);
         case Cell::rnn_relu: return Body<Rnn<T, false>>{}(p, rest...);
-        default: return Body<Lstm<T>>{}(p, rest...);
+        default: return is_plain(p) ? Body<PlainLstm<T>>{}(p, rest...) : Body<Lstm<T>>{}(p, rest...);
     }
 }
 

@@ -86,14 +86,14 @@ template <class C, class T> struct Layout {
     // The weights of a factor [·, K] -> vectors of their columns for all sums, [vector][columns()][W]: those from `first`
     // to `last`, some at a time, as a line here and there would come from memory alone.
     void pack_streams(const Factor<T>& factor, long first, long last, T* to) const {
-        for_vectors(first, last, [&](long v, auto N) {
+        for_vectors(first, last, [&](long v, long some) {
             T* out = to + v * W * columns();
             for (long panel = 0; panel < panels; ++panel) {
                 for (int j = 0; j < 4; ++j) {
                     long count;
                     const long row = weight_row(factor.rows, panel, j, &count);
                     for (long w = 0; w < W; ++w, out += W) {
-                        for (int n = 0; n < decltype(N)::value; ++n) {
+                        for (long n = 0; n < some; ++n) {
                             const long at = (v + n) * W;
                             const bool real = row >= 0 && w < count;
                             store(out + n * W * columns(),

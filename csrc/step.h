@@ -34,7 +34,7 @@ public:
             const FlushDenormals flush(sizeof(T) == sizeof(float));
             const long last = share(layout_.panels, member + 1, members);
             for (long panel = share(layout_.panels, member, members); panel < last; ++panel) {
-                for_rows(0, B, [&](long first, auto R) {
+                for_rows(0, B, [&](long first, long count) { with_count<kRows>(count, [&](auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, 4> acc;
                     for (int i = 0; i < r; ++i) {
@@ -47,7 +47,7 @@ public:
                                weights(panel) + (part ? p_.D * kPanelWidth : 0));
                     }
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, before, after);
-                });
+                }); });
             }
         });
     }

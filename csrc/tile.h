@@ -3,6 +3,8 @@
 // A panel is 4 vectors wide. `rows` of a tile are pointers, so that the rows of a product may lie anywhere in memory.
 #pragma once
 
+#include <algorithm>
+
 #include "simd.h"
 
 namespace recurra::RECURRA_ISA {
@@ -17,6 +19,24 @@ constexpr int kSumRows = 4, kSumVecs = 2;
 constexpr int kPanel = 4;
 
 template <class T, int R, int N> using Tile = Vec<T>[R][N];
+
+// From and to rows that lie `apart`, or kPanel vectors. Unrolled, as only then a tile stays in registers.
+template <class T, int R, int N>
+inline __attribute__((always_inline)) void read_tile(Tile<T, R, N>& tile, const T* from, long apart) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) tile[i][j] = load(from + i * apart + j * kWidth<T>);
+    }
+}
+template <class T, int R, int N>
+inline __attribute__((always_inline)) void write_tile(const Tile<T, R, N>& tile, T* to) {
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) store(to + (i * kPanel + j) * kWidth<T>, tile[i][j]);
+    }
+}
 
 // acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side. They are read in the order in
 // which they lie: the second cache delivers them a third faster so.
@@ -78,50 +98,101 @@ inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long
     }
 }
 
-// Call body for groups of at most kRows rows, as even as may be: body(first, constant). A full group and two rows left over
-// would read the weights at the pace of the two rows.
-template <int R> struct Count {
-    static constexpr int value = R;
-};
-template <class Body, int R = kRows> inline void group_of_rows(long first, long count, Body&& body) {
-    if constexpr (R > 0) {
-        if (count == R) return body(first, Count<R>{});
-        group_of_rows<Body, R - 1>(first, count, static_cast<Body&&>(body));
-    }
-}
+// Call body(first, count) for groups of at most kRows rows, as even as may be. A full group and two rows left over would
+// read the weights at the pace of the two rows.
 template <class Body> inline void for_rows(long begin, long end, Body&& body) {
     for (long first = begin, groups = (end - begin + kRows - 1) / kRows; groups > 0; --groups) {
         const long count = (end - first + groups - 1) / groups;
-        group_of_rows(first, count, body);
+        body(first, count);
         first += count;
     }
 }
 
-// Likewise for vectors, in groups of up to kPanel: body(first, constant).
+// Likewise for vectors, in groups of up to kPanel.
 template <class Body> inline void for_vectors(long begin, long end, Body&& body) {
-    long first = begin;
-    for (; first + 4 <= end; first += 4) body(first, Count<4>{});
-    const long rest = end - first;
-    if (rest == 3) body(first, Count<3>{});
-    if (rest == 2) body(first, Count<2>{});
-    if (rest == 1) body(first, Count<1>{});
+    for (long first = begin; first < end; first += kPanel) body(first, std::min<long>(kPanel, end - first));
 }
 
-// Rows [begin, end) times weights [vector][K][W], for the vectors [first, last): leave(sum, vector, row) for each.
+// Call body(constant) for a count from 1 to most.
+template <int R> struct Count {
+    static constexpr int value = R;
+};
+template <int most, class Body> inline void with_count(long count, Body&& body) {
+    if constexpr (most > 1) {
+        if (count < most) return with_count<most - 1>(count, body);
+    }
+    body(Count<most>{});
+}
+
+// Some rows, wherever they lie, with the weights of one panel.
+template <class T> struct Product {
+    long count = 0;  // features
+    const T* const* rows = nullptr;
+    const T* panel = nullptr;
+};
+
+// The two below stand by themselves and know no cell, so that all cells share one copy of their loops.
+
+// sums [r, 4 W] = begun + a + b, in registers; begun: rows `apart` elements apart, null for 0.
+template <class T>
+__attribute__((noinline)) void add_products(long r, T* sums, const T* begun, long apart, const Product<T>& a,
+                                            const Product<T>& b = {}) {
+    with_count<kRows>(r, [&](auto R) {
+        constexpr int n = decltype(R)::value;
+        Tile<T, n, kPanel> acc = {};
+        if (begun) read_tile<T, n, kPanel>(acc, begun, apart);
+        const auto add = [&](const Product<T>& product) __attribute__((always_inline)) {
+            const T* rows[n];
+            for (int i = 0; i < n; ++i) rows[i] = product.rows[i];
+            multiply<T, n, kPanel>(acc, product.count, rows, product.panel);
+        };
+        add(a);
+        if (b.count) add(b);
+        write_tile<T, n, kPanel>(acc, sums);
+    });
+}
+
+// Rows that lie in blocks, `apart` elements from one to the next, with weights [vector][feature of all blocks][W].
+template <class T> struct Blocked {
+    long blocks, count, apart;  // count: features of a block
+    const T* const* rows;       // their first block
+    const T* weights;
+};
+
+// sums [r, kPanel W] = the first `vectors` vectors of the product.
+template <class T> __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, const Blocked<T>& p) {
+    constexpr int W = kWidth<T>;
+    with_count<kRows>(r, [&](auto R) {
+        with_count<kPanel>(vectors, [&](auto N) {
+            constexpr int n = decltype(R)::value, m = decltype(N)::value;
+            Tile<T, n, m> acc = {};
+            const T* rows[n];
+            for (int i = 0; i < n; ++i) rows[i] = p.rows[i];
+            for (long block = 0; block < p.blocks; ++block) {
+                multiply_streams<T, n, m>(acc, p.count, rows, p.weights + block * p.count * W, p.blocks * p.count * W);
+                for (int i = 0; i < n; ++i) rows[i] += p.apart;
+            }
+            write_tile<T, n, m>(acc, sums);
+        });
+    });
+}
+
+// Rows [begin, end) times the weights of the vectors [first, last): leave(sum, vector, row) for each. The rows of `of` are
+// those that row(i) tells.
 template <class T, class Row, class Leave>
-inline void multiply_vectors(long first, long last, long begin, long end, long K, const T* weights, Row&& row,
-                             Leave&& leave) {
+inline void multiply_vectors(long first, long last, long begin, long end, Blocked<T> of, Row&& row, Leave&& leave) {
     constexpr long W = kWidth<T>;
-    for_vectors(first, last, [&](long v, auto N) {
-        constexpr int vecs = decltype(N)::value;
-        for_rows(begin, end, [&](long at, auto R) {
-            constexpr int r = decltype(R)::value;
-            Tile<T, r, vecs> acc = {};
-            const T* rows[r];
-            for (int i = 0; i < r; ++i) rows[i] = row(at + i);
-            multiply_streams<T, r, vecs>(acc, K, rows, weights + v * W * K, K * W);
-            for (int i = 0; i < r; ++i) {
-                for (int j = 0; j < vecs; ++j) leave(acc[i][j], v + j, at + i);
+    const T* const weights = of.weights;
+    const T* rows[kRows];
+    of.rows = rows;
+    for_vectors(first, last, [&](long v, long vectors) {
+        of.weights = weights + v * of.blocks * of.count * W;
+        for_rows(begin, end, [&](long at, long r) {
+            alignas(64) T sums[kRows * kPanel * kWidth<T>];
+            for (long i = 0; i < r; ++i) rows[i] = row(at + i);
+            multiply_blocks<T>(r, vectors, sums, of);
+            for (long i = 0; i < r; ++i) {
+                for (long j = 0; j < vectors; ++j) leave(load(sums + (i * kPanel + j) * W), v + j, at + i);
             }
         });
     });
