@@ -176,9 +176,17 @@ private:
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T *weights = f.packed_->factor(0, panel), *bias = C::kParts ? nullptr : f.packed_->bias(panel);
                 for_rows(0, n, [&](long first, long r) {
-                    add_products<T>(r, sums(panel, first), bias, 0, {p.D, &rows[first], weights});
+                    add_products<T>(r, sums(panel, first), bias, 0,
+                                    {p.D, &rows[first], weights, ahead(0, p.D, panel, first, n)});
                 });
             }
+        }
+
+        // While a group of rows is multiplied by a panel of K features, it asks for its share of the next one.
+        Ahead<T> ahead(long factor, long K, long panel, long first, long n) const {
+            if (f.layout_.columns() * K * static_cast<long>(sizeof(T)) <= kFar) return {};
+            const T* next = f.packed_->factor(factor, panel + 1 < last_panel ? panel + 1 : first_panel);
+            return Ahead<T>::share(next, K, first, n);
         }
 
         // The rows that go on at a step: how many, and where each finds and leaves its own.
@@ -207,7 +215,7 @@ private:
                 for_rows(0, n, [&](long first, long r) {
                     alignas(64) T tile[kRows * kPanelWidth];
                     add_products<T>(r, tile, begun + first * next, next,
-                                    {p.P, &rows[first], f.packed_->factor(1, panel)},
+                                    {p.P, &rows[first], f.packed_->factor(1, panel), ahead(1, p.P, panel, first, n)},
                                     {f.joined_ ? p.D : 0, &inputs[first], f.packed_->factor(0, panel)});
                     for (long i = 0; i < r; ++i) apply(tile + i * kPanelWidth, panel, going[first + i]);
                     for (long i = 0; C::kHasCell && i < r; ++i) finish(tile + i * kPanelWidth, panel, going[first + i]);

@@ -124,11 +124,13 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, boo
     constexpr double kWorthATeam = 2e6, kWorthABarrier = 1e5;
     constexpr long kCache = 1 << 20;
     if (p.threads <= 1 || whole < kWorthATeam) return {1, 1};
-    if (p.B >= 2 * kRows * p.threads) return {p.threads, 1};
+    const bool in_parts = p.cell == Cell::lstm_in_parts || p.cell == Cell::gru_in_parts;
+    // Weights that no cache near a core holds: better half of them for all rows than all of them for half the rows.
+    const bool far = 4 * p.H * p.P * static_cast<long>(sizeof(T)) > kFar;
+    if (p.B >= 2 * kRows * p.threads && !(far && !in_parts && panels >= p.threads)) return {p.threads, 1};
     // Some rows are enough where each member has all weights in a cache of its own, and where steps go in parts, which
     // would have three barriers or more.
     const bool near = 4 * p.H * p.P * static_cast<long>(sizeof(T)) <= kCache;
-    const bool in_parts = p.cell == Cell::lstm_in_parts || p.cell == Cell::gru_in_parts;
     if (in_parts ? p.B >= 2 * p.threads : near && p.B >= 4 * p.threads) return {p.threads, 1};
     if (panels >= p.threads && step >= kWorthABarrier) {
         return {1, training || worth_a_team(whole) ? p.threads : 1};

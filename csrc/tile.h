@@ -38,11 +38,32 @@ inline __attribute__((always_inline)) void write_tile(const Tile<T, R, N>& tile,
     }
 }
 
+constexpr long kFar = 2 << 20;  // bytes that no cache near a core holds
+
+// What is read next, asked for in good time: weights that no cache near the core holds come too late by themselves. The
+// second cache gets them in pairs of lines.
+template <class T> struct Ahead {
+    const T* from = nullptr;  // null for nothing
+    long step = 0;            // elements for each feature of the product at hand
+
+    // For the rows from `first` on, one of the groups of n: their share of `next`, K features with kPanel vectors each.
+    static Ahead share(const T* next, long K, long first, long n) {
+        constexpr long width = kPanel * kWidth<T>;
+        const long groups = (n + kRows - 1) / kRows, group = first * groups / n;
+        return {next + group * K / groups * width, width / groups};
+    }
+
+    inline __attribute__((always_inline)) void ask(long k) const {
+        __builtin_prefetch(from + k * step, 0, 2);
+        __builtin_prefetch(from + k * step + step / 2, 0, 2);
+    }
+};
+
 // acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side. They are read in the order in
 // which they lie: the second cache delivers them a third faster so.
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
-                                                    const T* panel) {
+                                                    const T* panel, const Ahead<T>& ahead = {}) {
     constexpr int kStep = N * kWidth<T>;
     const auto add = [&](Tile<T, R, N>& sum, long k, const T* from) {
         Vec<T> b[N];
@@ -60,6 +81,9 @@ inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long cou
         Tile<T, R, N> odd = {};
         for (; k + 2 <= count; k += 2, panel += 2 * kStep) add(acc, k, panel), add(odd, k + 1, panel + kStep);
         for (int j = 0; j < N; ++j) acc[0][j] += odd[0][j];
+    }
+    if (ahead.from) {
+        for (; k < count; ++k, panel += kStep) ahead.ask(k), add(acc, k, panel);
     }
     for (; k < count; ++k, panel += kStep) add(acc, k, panel);
 }
@@ -129,6 +153,7 @@ template <class T> struct Product {
     long count = 0;  // features
     const T* const* rows = nullptr;
     const T* panel = nullptr;
+    Ahead<T> ahead = {};
 };
 
 // The two below stand by themselves and know no cell, so that all cells share one copy of their loops.
@@ -144,7 +169,7 @@ __attribute__((noinline)) void add_products(long r, T* sums, const T* begun, lon
         const auto add = [&](const Product<T>& product) __attribute__((always_inline)) {
             const T* rows[n];
             for (int i = 0; i < n; ++i) rows[i] = product.rows[i];
-            multiply<T, n, kPanel>(acc, product.count, rows, product.panel);
+            multiply<T, n, kPanel>(acc, product.count, rows, product.panel, product.ahead);
         };
         add(a);
         if (b.count) add(b);

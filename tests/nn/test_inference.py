@@ -1,4 +1,5 @@
-"""Whole sequences without gradients: the same results as with them, and every change of the weights is seen."""
+"""Whole sequences through the compiled stack: the same results without gradients as with them, and every change of the
+weights is seen."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def test_the_results_are_those_with_gradients(form, layers, bidirectional, lengt
     with_gradients = tensors(layer(x, state, **wanted))
     with torch.inference_mode():
         without = tensors(layer(x, state, **wanted))
-    assert layer._inferring is not None, "another way was taken than the one under test"
+    assert layer._stack is not None, "another way was taken than the one under test"
     assert len(without) == len(with_gradients)
     for got, want in zip(without, with_gradients, strict=True):
         assert_close(got, want.detach())
@@ -190,7 +191,31 @@ def test_several_threads_at_once():
             return layer(x)[0]
 
     want = [run(x) for x in inputs]
-    layer._inferring = None
+    layer._stack = None
     with ThreadPoolExecutor(4) as pool:
         for got, one in zip(pool.map(run, inputs), want, strict=True):
             assert torch.equal(got, one)
+
+
+def test_gradients_reach_the_parameters_that_are_there_now():
+    layer, x = LSTM(4, 8), torch.randn(5, 3, 4)
+    layer(x)[0].sum().backward()
+    first = layer.weight_hh_l0
+    want, first.grad = first.grad, None
+    layer.weight_hh_l0 = nn.Parameter(first.data)  # another one, in the same place in memory
+    layer(x)[0].sum().backward()
+    assert first.grad is None
+    assert torch.equal(layer.weight_hh_l0.grad, want)
+
+    others = {name: weight.detach().requires_grad_() for name, weight in layer.named_parameters()}
+    torch.func.functional_call(layer, others, (x,))[0].sum().backward()
+    assert torch.equal(others["weight_hh_l0"].grad, want)
+
+
+def test_a_frozen_weight_has_no_gradient():
+    layer, x = LSTM(4, 8, 2), torch.randn(5, 3, 4)
+    layer(x)[0].sum().backward()
+    layer.weight_ih_l1.requires_grad_(False).grad = None
+    layer(x)[0].sum().backward()
+    assert layer.weight_ih_l1.grad is None
+    assert layer.weight_hh_l1.grad is not None

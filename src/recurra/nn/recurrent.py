@@ -16,11 +16,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from recurra.errors import SettingsError, ShapeError, nearest
 from recurra.nn.layout import Layout, read_layout
-from recurra.ops.inference import Inference
 from recurra.ops.native import Call, can_take, is_transformed
 from recurra.ops.native import Sequence as Weights
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
+from recurra.ops.stack import CompiledStack
 from recurra.ops.stream import Storage, Stream, Walk
 from recurra.types import State
 
@@ -62,7 +62,7 @@ class Recurrent(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
         self._streaming: Stream | None = None
-        self._inferring: tuple[list[int], Inference] | None = None
+        self._stack: tuple[list[int], CompiledStack] | None = None
         self._storage: Storage | None = None
         self.reset_parameters()
 
@@ -192,7 +192,7 @@ class Recurrent(nn.Module):
 
     @property
     def _flat_weights(self) -> list[Tensor]:
-        return [getattr(self, name) for name in self._names]
+        return [self._own(name) for name in self._names]
 
     @property
     def _draws(self) -> bool:
@@ -220,8 +220,8 @@ class Recurrent(nn.Module):
         self._streaming = Stream(layers[0][0], [sequence for _, sequence in layers], self._storage, self._parameters)
         return self._streaming
 
-    def _current_inference(self) -> Inference | None:
-        """Whole sequences with the weights that lie here now; None where some of them are made at each call."""
+    def _current_stack(self) -> CompiledStack | None:
+        """The compiled layers with the weights that lie here now; None where some of them are made at each call."""
         weights: Any = self._parameters.values()
         if is_compiling():
             return None
@@ -229,19 +229,20 @@ class Recurrent(nn.Module):
             mark = [*map(_ADDRESS, weights), *map(_IS_DENSE, weights)]
         except (TypeError, RuntimeError):  # one was taken away, or has no memory
             return None
-        if self._inferring is not None and self._inferring[0] == mark:
-            return self._inferring[1]
+        if self._stack is not None and self._stack[0] == mark:
+            return self._stack[1]
         if len(weights) != len(self._names) or not can_take(*weights):
             return None  # parametrized, or not in this memory
-        inference = Inference([self._compiled(suffix) for _, suffix in self._suffixes()], self._directions)
-        if not inference.reads_only(weights):
+        layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
+        stack = CompiledStack(layers, self._directions, weights)
+        if not stack.reads_only_weights():
             return None
-        self._inferring = (mark, inference)
-        return inference
+        self._stack = (mark, stack)
+        return stack
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles pack their weights anew."""
-        return {**self.__dict__, "_streaming": None, "_inferring": None}
+        return {**self.__dict__, "_streaming": None, "_stack": None}
 
     def _suffixes(self) -> list[tuple[int, str]]:
         ends = ("", "_reverse")[: self._directions]
@@ -250,13 +251,16 @@ class Recurrent(nn.Module):
     def _width_into(self, layer: int) -> int:
         return self.input_size if layer == 0 else self.output_size
 
+    def _own(self, name: str) -> Tensor:
+        weight: Tensor | None = self._parameters.get(name)  # 10 times faster than the attribute
+        return getattr(self, name) if weight is None else weight
+
     def _weight(self, name: str, suffix: str) -> Tensor | None:
         name += suffix
-        weight: Tensor | None = self._parameters.get(name)  # 10 times faster than the attribute
-        return getattr(self, name, None) if weight is None and name in self._names else weight
+        return self._own(name) if name in self._names else None
 
     def _recurrent_weight(self, suffix: str) -> Tensor:
-        weight: Tensor = getattr(self, "weight_hh" + suffix)
+        weight = self._own("weight_hh" + suffix)
         p = self.options.weight_drop if self.training else 0.0
         return weight * dropout_mask(tuple(weight.shape), p, weight) if p else weight
 
@@ -292,10 +296,14 @@ class Recurrent(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells, brief=True)
         state = self._read_state(state, x, layout)
-        if not (torch.is_grad_enabled() or self._draws):
-            inference = self._current_inference()
-            if inference is not None and can_take(x, *state):
-                return inference.run(x, state, lengths, return_cells)
+        graded = torch.is_grad_enabled()
+        if not (self._draws or (graded and (brief or return_cells))):
+            stack = self._current_stack()
+            if stack is not None and can_take(x, *state):
+                if not graded:
+                    return stack.run(x, state, lengths, return_cells)
+                if stack.is_of(self._parameters.values()):
+                    return *stack.differentiable(x, state, lengths), None
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         compiled: Kernel = "cpu-bfloat16" if brief else "cpu"

@@ -92,7 +92,7 @@ class RNN(Recurrent):
 
     def _weights(self, suffix: str) -> RNNWeights:
         return RNNWeights(
-            input=getattr(self, "weight_ih" + suffix),
+            input=self._own("weight_ih" + suffix),
             recurrent=self._recurrent_weight(suffix),
             bias_input=self._weight("bias_ih", suffix),
             bias_recurrent=self._weight("bias_hh", suffix),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -143,32 +143,49 @@ def is_plain(tensor: Tensor, dtype: torch.dtype) -> bool:
 def run(call: Call, sequence: Sequence) -> Result:
     """All steps of one layer in one direction."""
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in sequence[:DIFFERENTIABLE]):
-        y, h, c, gates, cells = _Differentiable.apply(call, *sequence)  # type: ignore[no-untyped-call]
+        present = [t for t in sequence if t is not None]  # each more would cost time, there and back
+        places = tuple([k for k, t in enumerate(sequence) if t is not None])
+        y, h, c, gates, cells = _Differentiable.apply(call, places, *present)  # type: ignore[no-untyped-call]
     else:
         y, h, c, gates, cells = forward(call, contiguous(sequence), 0)
     return y, h, c, gates, cells
 
 
 class _Differentiable(torch.autograd.Function):
+    """The tensors that there are, and the places that they have in a :class:`Sequence`."""
+
     @staticmethod
-    def forward(ctx: Any, call: Call, *tensors: Tensor | None) -> Result:
-        sequence = contiguous(tensors)
-        saved = module.Block(call.operator.saved_bytes(given(sequence, call)))
-        results = forward(call, sequence, saved.address)
-        ctx.call, ctx.saved = call, saved
+    def forward(ctx: Any, call: Call, places: tuple[int, ...], *present: Tensor) -> Result:
+        sequence = contiguous(_at_their_places(places, present))
+        all_given = given(sequence, call)
+        saved = module.Block(call.operator.saved_bytes(all_given))
+        results = forward(call, sequence, saved.address, all_given)
+        ctx.call, ctx.places, ctx.saved = call, places, saved
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors, results[0])
+        ctx.save_for_backward(*present, results[0])
         return results
 
     @staticmethod
     def backward(ctx: Any, *arriving: Tensor | None) -> Any:
-        *tensors, y = ctx.saved_tensors
-        needed = ctx.needs_input_grad[1 : 1 + DIFFERENTIABLE]
+        *present, y = ctx.saved_tensors
+        places = ctx.places
+        tensors = _at_their_places(places, present)
+        needed = [False] * DIFFERENTIABLE
+        for k, need in zip(places, ctx.needs_input_grad[2:], strict=True):
+            if need:
+                needed[k] = True
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
             gradients = _by_reference(ctx.call, tensors, needed, arriving)
         else:
             gradients = backward(ctx.call, contiguous(tensors), y, ctx.saved.address, arriving, needed)
-        return (None, *gradients, *(None for _ in tensors[DIFFERENTIABLE:]))
+        return (None, None, *[gradients[k] if k < DIFFERENTIABLE else None for k in places])
+
+
+def _at_their_places(places: tuple[int, ...], present: Iterable[Tensor]) -> list[Any]:
+    tensors: list[Any] = [None] * len(Sequence._fields)
+    for k, tensor in zip(places, present, strict=True):
+        tensors[k] = tensor
+    return tensors
 
 
 def contiguous(tensors: Any) -> list[Any]:
@@ -176,7 +193,7 @@ def contiguous(tensors: Any) -> list[Any]:
     x, *others = tensors
     if x.stride(2) != 1:
         x = x.contiguous()
-    return [x, *(None if tensor is None else tensor.contiguous() for tensor in others)]
+    return [x, *[None if tensor is None else tensor.contiguous() for tensor in others]]
 
 
 def address_of(tensor: Tensor | None) -> int:
@@ -238,22 +255,22 @@ def saved_of_a_row(call: Call, H: int) -> int:
     return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
 
 
-def forward(call: Call, tensors: list[Any], saved: int) -> Result:
+def forward(call: Call, tensors: list[Any], saved: int, all_given: Any = None) -> Result:
     """Run the kernel; ``saved`` is the address of room for what backward needs, or 0."""
-    sequence = Sequence(*tensors)
-    x, h0, c0 = sequence.x, sequence.h0, sequence.c0
+    x, h0, c0, gates0 = tensors[0], tensors[1], tensors[4], tensors[16]
     y = like_input(x, h0.shape[1])
     h = torch.empty_like(h0)
-    c, gates = (None if part is None else torch.empty_like(part) for part in (c0, sequence.gates0))
+    c = None if c0 is None else torch.empty_like(c0)
+    gates = None if gates0 is None else torch.empty_like(gates0)
     cells = like_input(x, units(h0, c0)) if call.return_cells else None
-    all_given = given(tensors, call)
+    all_given = given(tensors, call) if all_given is None else all_given
     finals = (h.data_ptr(), address_of(c), address_of(gates))
     call.operator.forward(all_given, steps_of(y), steps_of(cells), finals, saved)
     return y, h, c, gates, cells
 
 
 def backward(
-    call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: tuple[bool, ...]
+    call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: Collection[bool]
 ) -> list[Tensor | None]:
     """The gradients of the tensors that need one, of those that arrive for y, h, c, gates and cells."""
     dy, *dstate, dcells = (_dense(gradient) for gradient in arriving)
@@ -285,7 +302,7 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
     return gradient.contiguous()
 
 
-def _by_reference(call: Call, tensors: list[Any], needed: tuple[bool, ...], arriving: Any) -> list[Tensor | None]:
+def _by_reference(call: Call, tensors: list[Any], needed: Collection[bool], arriving: Any) -> list[Tensor | None]:
     with torch.enable_grad():
         outputs = call.reference(Sequence(*tensors))
         reached = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o is not None and g is not None]

@@ -47,7 +47,7 @@ def gru(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("gru.weights", f"must have {3 * H} rows for the gates r z n, got {shapes}.")
     kept = valid_lengths(lengths, x)
-    others = (*state, *vars(weights).values(), drop_h)
+    others = () if kernel else (*state, *vars(weights).values(), drop_h)
     chosen = choose_kernel("gru", kernel, x, others, plain=options.plain and drop_h is None)
     if chosen.startswith("cpu"):
         return cpu.loop(x, state, weights, options, kept, drop_h, reverse, chosen == "cpu-bfloat16")

@@ -50,7 +50,7 @@ def lstm(
         raise ShapeError("lstm.weights", f"must have {G} rows for the gates {' '.join(options.rows)}, got {shapes}.")
     kept = valid_lengths(lengths, x)
     plain = options.plain and noise is None and not return_cells
-    others = (*state, *vars(weights).values(), *vars(noise or LSTMNoise()).values())
+    others = () if kernel else (*state, *vars(weights).values(), *vars(noise or LSTMNoise()).values())
     chosen = choose_kernel("lstm", kernel, x, others, plain=plain)
     if chosen.startswith("cpu"):
         brief = chosen == "cpu-bfloat16"

@@ -47,7 +47,7 @@ def rnn(
         shapes = f"{list(weights.input.shape)} and {list(weights.recurrent.shape)}"
         raise ShapeError("rnn.weights", f"must have {H} rows, got {shapes}.")
     kept = valid_lengths(lengths, x)
-    others = (*state, *vars(weights).values(), drop_h)
+    others = () if kernel else (*state, *vars(weights).values(), drop_h)
     chosen = choose_kernel("rnn", kernel, x, others, plain=drop_h is None)
     if chosen.startswith("cpu"):  # backward needs nothing but y
         return cpu.loop(x, state, weights, options, kept, drop_h, reverse)
