@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -270,7 +270,7 @@ def forward(call: Call, tensors: list[Any], saved: int, all_given: Any = None) -
 
 
 def backward(
-    call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: Collection[bool]
+    call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: tuple[bool, ...] | list[bool]
 ) -> list[Tensor | None]:
     """The gradients of the tensors that need one, of those that arrive for y, h, c, gates and cells."""
     dy, *dstate, dcells = (_dense(gradient) for gradient in arriving)
@@ -302,7 +302,9 @@ def _dense(gradient: Tensor | None) -> Tensor | None:
     return gradient.contiguous()
 
 
-def _by_reference(call: Call, tensors: list[Any], needed: Collection[bool], arriving: Any) -> list[Tensor | None]:
+def _by_reference(
+    call: Call, tensors: list[Any], needed: tuple[bool, ...] | list[bool], arriving: Any
+) -> list[Tensor | None]:
     with torch.enable_grad():
         outputs = call.reference(Sequence(*tensors))
         reached = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o is not None and g is not None]

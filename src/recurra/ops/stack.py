@@ -43,7 +43,7 @@ class CompiledStack:
             for k, tensor in enumerate(tensors)
         )
 
-    def is_of(self, weights: Iterable[Tensor]) -> bool:
+    def is_of(self, weights: Iterable[Tensor | None]) -> bool:
         """Whether these tensors are the very ones that it was made of, not others in their place in memory."""
         return all(map(is_, self._weights, weights))
 
@@ -55,7 +55,7 @@ class CompiledStack:
             before = [part[k] for part in state]
             states = dict(zip(_STATE, before, strict=False))
             y, *after = native.run(call, sequence._replace(x=x, lengths=lengths, **states))
-            finals.append(tuple(after[: len(before)]))
+            finals.append(tuple(part for part in after if part is not None))
             outputs.append(y)
             if len(outputs) == self._directions:
                 x, outputs = y if len(outputs) == 1 else torch.cat(outputs, dim=-1), []
