@@ -586,24 +586,34 @@ private:
             });
         }
 
+        // Some panels at a time, so that the strips, which may be more than a cache holds, are read less often.
         void weight_gradient(long begin, long chunk) {
-            const long strips = f.first_strip_.back();
-            for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                const T* dsums = f.dother_sums_ + panel * chunk * kPanelWidth;
-                for (long row = begin; f.biases_wanted() && row < chunk; ++row) {
-                    for (int j = 0; j < 4; ++j) {
-                        T* to = f.dbias_ + panel * kPanelWidth + j * W;
-                        store(to, load(to) + load(dsums + row * kPanelWidth + j * W));
-                    }
-                }
+            constexpr long kSome = 4;
+            const long strips = f.first_strip_.back(), end = mine_end(f.layout_.panels);
+            for (long first = mine(f.layout_.panels); first < end; first += kSome) {
+                const long last = std::min(end, first + kSome);
+                for (long panel = first; f.biases_wanted() && panel < last; ++panel) bias_gradient(panel, begin, chunk);
                 for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                     const Factor<T>& factor = f.layout_.factors[k];
-                    dsums = f.dsums_of(factor) + (panel * chunk + begin) * kPanelWidth;
+                    const T* dsums = f.dsums_of(factor);
                     for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
-                        add_product(factor, chunk - begin, dsums, f.packed_ + (strip * chunk + begin) * kStrip,
-                                    f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
+                        const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
+                        for (long panel = first; panel < last; ++panel) {
+                            add_product(factor, chunk - begin, dsums + (panel * chunk + begin) * kPanelWidth, rows,
+                                        f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
+                        }
                     }
                 }
+            }
+        }
+
+        void bias_gradient(long panel, long begin, long chunk) {
+            const T* dsums = f.dother_sums_ + panel * chunk * kPanelWidth;
+            for (int j = 0; j < 4; ++j) {
+                T* const to = f.dbias_ + panel * kPanelWidth + j * W;
+                Vec<T> sum = load(to);
+                for (long row = begin; row < chunk; ++row) sum += load(dsums + row * kPanelWidth + j * W);
+                store(to, sum);
             }
         }
 
