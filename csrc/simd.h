@@ -164,7 +164,7 @@ template <class T> inline __attribute__((always_inline)) Exp<T> exp_parts(Vec<T>
     return {power, p * r};
 }
 
-// a / b for b from 1 to about 1e38. An estimate of 14 bits and one of Newton's steps take half the time of a division.
+// a / b for b from 1 to about 1e38. An estimate of 14 bits and one of Newton's steps spare the divider.
 template <class T> inline Vec<T> quotient(Vec<T> a, Vec<T> b) {
 #if defined(__AVX512F__)
     if constexpr (sizeof(T) == sizeof(float)) {
