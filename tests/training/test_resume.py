@@ -157,6 +157,14 @@ def test_every_flipped_byte_is_seen(small, tmp_path):
             small.fit(tmp_path, steps=1)
 
 
+def test_a_change_that_leaves_the_values_as_they_were_is_seen(small, tmp_path):
+    small.fit(tmp_path, steps=1)
+    path = tmp_path / "checkpoint-1.json"
+    path.write_bytes(path.read_bytes().replace(b'"format": 1', b'"format":  1'))
+    with pytest.warns(RuntimeWarning, match="damaged"):
+        small.fit(tmp_path, steps=1)
+
+
 def test_a_newer_format_is_refused_not_overwritten(small, tmp_path, monkeypatch):
     monkeypatch.setattr("recurra.training.checkpoint.FORMAT", 2)
     small.fit(tmp_path)

@@ -106,19 +106,19 @@ def _read(folder: Path, step: int) -> Checkpoint:
 
 def _sealed(body: dict[str, Any]) -> bytes:
     """JSON that knows its own SHA-256 and the version of the format."""
-    return json.dumps(
-        {"format": FORMAT, "sha256": _seal(FORMAT, body), "body": body}, allow_nan=False, indent=1
-    ).encode()
+    return _written({"format": FORMAT, "sha256": _seal(FORMAT, body), "body": body})
 
 
 def _unsealed(path: Path) -> dict[str, Any]:
+    content = _bytes(path)
     try:
-        document = json.loads(_bytes(path))
+        document = json.loads(content)
         version, body = document["format"], document["body"]
         seal = _seal(version, body)
     except (ValueError, KeyError, TypeError):
         raise _TornError(f"{path.name} is not a whole JSON file") from None
-    if seal != document.get("sha256"):
+    # The seal is that of the values; the last digit of a number may change and leave the value as it was.
+    if seal != document.get("sha256") or content != _written(document):
         raise _TornError(f"{path.name} is not the file that was written")
     if version != FORMAT:
         raise CheckpointError(
@@ -126,6 +126,10 @@ def _unsealed(path: Path) -> dict[str, Any]:
             f"the format must be version {FORMAT}, got {version!r}. Go on with the version of Recurra that wrote it.",
         )
     return dict(body)
+
+
+def _written(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, allow_nan=False, indent=1).encode()
 
 
 def _seal(version: int, body: dict[str, Any]) -> str:
