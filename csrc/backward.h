@@ -28,15 +28,16 @@ public:
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
         const long chunk = longest_chunk(), members = grid_.members(), projected = p_.w_projection ? 1 : 0;
+        const long apart = grid_.parts * kPage<T>;
         const bool normed = p_.variant.layer_norm;
         count_strips();
         std::vector<Piece<T>> pieces{
             {&dsums_, columns * chunk},
-            {&dh_, state_h},
+            {&dh_, state_h + apart},
             {&projection_, projected * p_.P * layout_.padded},
             {&dprojected_, projected * state_h},
             {&dhidden_, projected * state},
-            {&dc_, C::kHasCell ? state : 0},
+            {&dc_, C::kHasCell ? state + apart : 0},
             {&packed_, first_strip_.back() * kStrip * chunk},
             {&dweights_, first_strip_.back() * kStrip * columns},
             {&dbias_, columns},
@@ -129,15 +130,15 @@ private:
         long apart;
     };
 
-    // One row at one step. What is carried from later steps, what arrives here, and where the rest lies.
+    // One row: what stays with it and is carried from later steps; and what arrives at a step, and where the rest lies.
     struct Going {
+        long place, b, length;
         T *dh, *dc;
         const T *dy, *dcells;        // null for none
         const T *h, *old_h, *c0;     // c0: at the first step only
         Saved<T> saved, before;      // of the first panel, at this step and at the one before
         const T *keep_h, *keep_c;
         T *dprojected, *hidden;
-        long place;
     };
 
     struct Member {
@@ -200,14 +201,17 @@ private:
             if (p.variant.layer_norm) std::fill_n(dnorms(), kNorms * padded, T(0));
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place);
+                Going& row = going[place - f.plan_.begin(part)];
+                row.place = place, row.b = b, row.length = f.plan_.length(place);
+                row.dh = f.dh_ + part * kPage<T> + place * f.layout_.padded_h;
+                row.dc = f.dc_ + part * kPage<T> + place * padded;
                 for (long at = first_h * W; at < last_h * W; at += W) {
                     const long count = std::max(0L, std::min(W, p.P - at));
-                    store(f.dh_ + place * f.layout_.padded_h + at,
-                          f.g_.dh ? load(f.g_.dh + b * p.P + at, count) : Vec<T>{});
+                    store(row.dh + at, f.g_.dh ? load(f.g_.dh + b * p.P + at, count) : Vec<T>{});
                 }
                 for (long at = first_panel * W; C::kHasCell && at < last_panel * W; at += W) {
                     const long count = std::min(W, p.H - at);
-                    store(f.dc_ + place * padded + at, f.g_.dc ? load(f.g_.dc + b * p.H + at, count) : Vec<T>{});
+                    store(row.dc + at, f.g_.dc ? load(f.g_.dc + b * p.H + at, count) : Vec<T>{});
                 }
                 if (p.w_gates) begin_gates(place, b);
                 if (f.g_.dx && range == 0) {
@@ -283,8 +287,7 @@ private:
         bool arrives_at(long step, long n) const {
             const Problem<T>& p = f.p_;
             for (long i = 0; i < n; ++i) {
-                const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
-                const long t = f.plan_.time(step, place, p.reverse);
+                const long b = going[i].b, t = time(step, going[i]);
                 if (f.g_.dy && any_of(f.g_.dy.at(t, b), first_h * W, std::min(p.P, last_h * W))) return true;
                 if (f.g_.dcells && any_of(f.g_.dcells.at(t, b), first_panel * W, std::min(p.H, last_panel * W))) return true;
             }
@@ -294,15 +297,14 @@ private:
         // Nothing reached the sums, so nothing the last gates; what is left in the other carried gradients may be a cell's,
         // beyond closed gates.
         bool settle(long n) {
-            const long padded = f.layout_.padded;
             bool left = false;
-            for (long place = f.plan_.begin(part); place < f.plan_.begin(part) + n; ++place) {
-                T* dh = f.dh_ + place * f.layout_.padded_h;
-                if (!f.cell_.sees_state()) std::fill(dh + first_h * W, dh + last_h * W, T(0));
-                for (long k = first_h * W; k < last_h * W; ++k) left |= dh[k] != 0;
-                for (long k = first_panel * W; C::kHasCell && k < last_panel * W; ++k) left |= f.dc_[place * padded + k] != 0;
+            for (long i = 0; i < n; ++i) {
+                const Going& row = going[i];
+                if (!f.cell_.sees_state()) std::fill(row.dh + first_h * W, row.dh + last_h * W, T(0));
+                for (long k = first_h * W; k < last_h * W; ++k) left |= row.dh[k] != 0;
+                for (long k = first_panel * W; C::kHasCell && k < last_panel * W; ++k) left |= row.dc[k] != 0;
                 for (int k = 0; f.p_.w_gates && k < 3; ++k) {
-                    T* dgates = f.dgates_ + k * f.gates_apart() + place * padded;
+                    T* dgates = f.dgates_ + k * f.gates_apart() + row.place * f.layout_.padded;
                     std::fill(dgates + first_panel * W, dgates + last_panel * W, T(0));
                 }
             }
@@ -319,35 +321,32 @@ private:
             const long n = f.plan_.count(step, part), of_panel = f.cell_.saved() * W;
             const Saved<T> here = saved(step, 0, 0), before = step > 0 ? saved(step - 1, 0, 0) : here;
             for (long i = 0; i < n; ++i) {
-                going[i] = at(step, i);
-                going[i].saved = here.behind(i * of_panel), going[i].before = before.behind(i * of_panel);
+                Going& row = going[i];
+                const long t = time(step, row);
+                if (f.g_.dy) row.dy = f.g_.dy.at(t, row.b);
+                row.saved = here.behind(i * of_panel), row.before = before.behind(i * of_panel);
+                if constexpr (C::kHasCell) {
+                    if (f.g_.dcells) row.dcells = f.g_.dcells.at(t, row.b);
+                    if (step == 0) row.c0 = f.p_.c0 + row.b * f.p_.H;
+                } else {
+                    row.h = f.g_.y.at(t, row.b);
+                    row.old_h = step > 0 ? f.g_.y.at(time(step - 1, row), row.b) : f.p_.h0 + row.b * f.p_.H;
+                }
+                if constexpr (!C::kPlain) list_variant(step, t, row);
             }
             saved_panel = f.plan_.going(step) * of_panel;
             before_panel = step > 0 ? f.plan_.going(step - 1) * of_panel : 0;
             return n;
         }
 
-        Going at(long step, long i) const {
-            const Problem<T>& p = f.p_;
-            const Gradients<T>& g = f.g_;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            Going row{};
-            row.place = place;
-            row.dh = f.dh_ + place * f.layout_.padded_h;
-            if (g.dy) row.dy = g.dy.at(t, b);
-            if constexpr (C::kHasCell) {
-                row.dc = f.dc_ + place * f.layout_.padded;
-                if (g.dcells) row.dcells = g.dcells.at(t, b);
-                if (g.hidden) row.hidden = g.hidden.at(t, b);
-                if (g.dprojected) row.dprojected = g.dprojected.at(t, b);
-                if (step == 0) row.c0 = p.c0 + b * p.H;
-            } else {
-                row.h = g.y.at(t, b);
-                row.old_h = step > 0 ? g.y.at(f.plan_.time(step - 1, place, p.reverse), b) : p.h0 + b * p.H;
-            }
-            if (!C::kPlain && p.variant.keep_h) row.keep_h = p.variant.keep_h.at(step, b);
-            if (!C::kPlain && p.variant.keep_c) row.keep_c = p.variant.keep_c.at(step, b);
-            return row;
+        long time(long step, const Going& row) const { return f.p_.reverse ? row.length - 1 - step : step; }
+
+        void list_variant(long step, long t, Going& row) {
+            const Variant<T>& v = f.p_.variant;
+            if (f.g_.hidden) row.hidden = f.g_.hidden.at(t, row.b);
+            if (f.g_.dprojected) row.dprojected = f.g_.dprojected.at(t, row.b);
+            if (v.keep_h) row.keep_h = v.keep_h.at(step, row.b);
+            if (v.keep_c) row.keep_c = v.keep_c.at(step, row.b);
         }
 
         // The units of one panel in a row.
@@ -470,22 +469,23 @@ private:
 
         // The gradients of the old state: through its products, and directly.
         void to_the_old_state(long step, long base, long chunk, long n) {
-            const long place0 = f.plan_.begin(part), row0 = f.plan_.first(step, part) - base, padded = f.layout_.padded;
+            const long row0 = f.plan_.first(step, part) - base;
             through(1, first_h, last_h, row0, row0 + n, chunk, [&](Vec<T> dh, long v, long row) {
-                const long place = place0 + row - row0, at = v * W;
-                T* const to = f.dh_ + place * f.layout_.padded_h + at;
+                const Going& g = going[row - row0];
+                const long at = v * W;
                 if (const auto& mask = f.p_.variant.drop_h) {
-                    dh *= load(mask.at(0, f.plan_.row(place)) + at, std::max(0L, std::min(W, f.p_.P - at)));
+                    dh *= load(mask.at(0, g.b) + at, std::max(0L, std::min(W, f.p_.P - at)));
                 }
-                if (f.cell_.sees_state()) dh += load(to);
-                store(to, dh);
+                if (f.cell_.sees_state()) dh += load(g.dh + at);
+                store(g.dh + at, dh);
             });
             for (long k = 2; k < f.layout_.early(); ++k) {
                 const Operand operand = f.layout_.factors[k].operand;
                 through(k, first_panel, last_panel, row0, row0 + n, chunk, [&](Vec<T> sum, long v, long row) {
-                    const long at = (place0 + row - row0) * padded + v * W;
-                    if (operand == Operand::cell) return store(f.dc_ + at, load(f.dc_ + at) + sum);
-                    store(f.dgates_ + number_of(operand) * f.gates_apart() + at, sum);
+                    const Going& g = going[row - row0];
+                    const long at = v * W;
+                    if (operand == Operand::cell) return store(g.dc + at, load(g.dc + at) + sum);
+                    store(f.dgates_ + number_of(operand) * f.gates_apart() + g.place * f.layout_.padded + at, sum);
                 });
             }
         }
@@ -635,16 +635,16 @@ private:
         // From the scratch to the caller's tensors.
         void finish() {
             const Problem<T>& p = f.p_;
-            const long padded = f.layout_.padded, strips = f.first_strip_.back();
+            const long strips = f.first_strip_.back();
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
-                const long b = f.plan_.row(place);
+                const Going& row = going[place - f.plan_.begin(part)];
                 for (long at = first_h * W; f.g_.dh0 && at < std::min(p.P, last_h * W); at += W) {
-                    store(f.g_.dh0 + b * p.P + at, load(f.dh_ + place * f.layout_.padded_h + at), p.P - at);
+                    store(f.g_.dh0 + row.b * p.P + at, load(row.dh + at), p.P - at);
                 }
                 for (long at = first_panel * W; C::kHasCell && f.g_.dc0 && at < std::min(p.H, last_panel * W); at += W) {
-                    store(f.g_.dc0 + b * p.H + at, load(f.dc_ + place * padded + at), p.H - at);
+                    store(f.g_.dc0 + row.b * p.H + at, load(row.dc + at), p.H - at);
                 }
-                if (f.g_.dgates0) finish_gates(place, b);
+                if (f.g_.dgates0) finish_gates(place, row.b);
             }
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
                 for (int j = 0; j < 4; ++j) {

@@ -135,9 +135,9 @@ template <class C, class T> void Backward<C, T>::Member::close_row(long step, lo
         for (long panel = first_panel; panel < last_panel; ++panel) {
             const Unit<T> u = unit_in_parts(g, panel);
             const long at = g.place * f.layout_.padded + u.at;
-            Vec<T> dh = load(f.dh_ + at), da[4];
+            Vec<T> dh = load(g.dh + u.at), da[4];
             if (g.dy) dh += load(g.dy + u.at, u.count);
-            store(f.dh_ + at, f.cell_.close_back(dh, load(g.old_h + u.at, u.count), u, da));
+            store(g.dh + u.at, f.cell_.close_back(dh, load(g.old_h + u.at, u.count), u, da));
             store(f.dlate_ + at, da[3]);
             for (int j = 1; j < 4; ++j) store(f.dsums_ + sums.of(panel) + j * W, da[j]);
         }
@@ -184,7 +184,7 @@ template <class C, class T> bool Backward<C, T>::Member::open_row(long step, lon
             T* const to = f.dsums_ + sums.of(panel);
             Vec<T> dr, dh = f.cell_.open_back(load(f.dmade_ + at), u, dr);
             if (const auto& mask = p.variant.drop_h) dh *= load(mask.at(0, f.plan_.row(place)) + u.at, u.count);
-            store(f.dh_ + at, load(f.dh_ + at) + dh);
+            store(going[i].dh + u.at, load(going[i].dh + u.at) + dh);
             store(to, dr);
             for (int j = 0; j < 4; ++j) seen |= vec_to_bits<T>(load(to + j * W));
         }

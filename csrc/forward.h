@@ -28,12 +28,13 @@ public:
 
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
+        const long apart = grid_.parts * kPage<T>;
         chunk_ = longest_chunk();
         joined_ = joins();
         const Scratch scratch(std::vector<Piece<T>>{
             {&sums_, grid_.parts * columns * chunk_},
-            {&c_, C::kHasCell ? state : 0},
-            {&h_, cell_.sees_state() ? state_h : 0},
+            {&c_, C::kHasCell ? state + apart : 0},
+            {&h_, cell_.sees_state() ? state_h + apart : 0},
             {&dropped_, p_.variant.drop_h ? 2 * p_.B * p_.P : 0},
             {&hidden_, p_.w_projection ? state : 0},
             {&products_, C::kParts ? p_.B * columns : 0},
@@ -78,12 +79,14 @@ private:
         return longest;
     }
 
-    // One row at one step.
+    // One row: what stays with it, and what it finds and leaves at a step.
     struct Going {
-        T *y, *cells, *c, *h, *moments, *dropped, *gates;
+        long place, b, length;
+        T *c, *h, *gates;
+        const T* drop_h;
+        T *y, *cells, *moments, *dropped;
         Saved<T> saved;  // of the first panel
-        const T *keep_h, *keep_c, *drop_h;
-        long place, b;
+        const T *keep_h, *keep_c;
         bool last;
     };
 
@@ -130,15 +133,21 @@ private:
             }
         }
 
-        // States before the first step, and zeros where there are no steps.
+        // The rows, their states before the first step, and zeros where there are no steps.
         void begin() {
             const Problem<T>& p = f.p_;
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const long b = f.plan_.row(place), length = f.plan_.length(place);
+                Going& g = going[place - f.plan_.begin(part)];
+                g.place = place, g.b = b, g.length = length;
+                g.c = f.c_ + part * kPage<T> + place * f.layout_.padded;
+                g.h = f.h_ + part * kPage<T> + place * f.layout_.padded_h;
+                if (p.w_gates) g.gates = f.gates_ + place * f.layout_.padded;
+                if (p.variant.drop_h) g.drop_h = p.variant.drop_h.at(0, b);
                 for (long at = first_h * W; at < last_h * W; at += W) {
                     const long count = std::max(0L, std::min(W, p.P - at));
                     const Vec<T> h = load(p.h0 + b * p.P + at, count);
-                    if (f.cell_.sees_state()) store(f.h_ + place * f.layout_.padded_h + at, h);
+                    if (f.cell_.sees_state()) store(g.h + at, h);
                     if (p.variant.drop_h) {
                         store(f.dropped_ + place * p.P + at, h * load(p.variant.drop_h.at(0, b) + at, count), count);
                     }
@@ -148,7 +157,7 @@ private:
                 for (long at = first_panel * W; C::kHasCell && at < last_panel * W; at += W) {
                     const long count = std::min(W, p.H - at);
                     const Vec<T> c = load(p.c0 + b * p.H + at, count);
-                    store(f.c_ + place * f.layout_.padded + at, c);
+                    store(g.c + at, c);
                     if (length == 0) store(f.out_.c + b * p.H + at, c, count);
                     for (long t = length; f.out_.cells && t < p.T_; ++t) {
                         store(f.out_.cells.at(t, b) + at, Vec<T>{}, count);
@@ -191,18 +200,34 @@ private:
 
         // The rows that go on at a step: how many, and where each finds and leaves its own.
         long list(long step) {
+            const Problem<T>& p = f.p_;
             const long n = f.plan_.count(step, part), of_panel = f.cell_.saved() * W;
             Saved<T> saved{};
             if (f.out_.saved) saved = f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, 0));
             for (long i = 0; i < n; ++i) {
-                const long place = f.plan_.begin(part) + i;
-                rows[i] = before(step, place);
-                inputs[i] = f.p_.x.at(f.plan_.time(step, place, f.p_.reverse), f.plan_.row(place));
-                going[i] = at(step, i);
-                if (saved) going[i].saved = saved.behind(i * of_panel);
+                Going& g = going[i];
+                const long t = p.reverse ? g.length - 1 - step : step;
+                rows[i] = before(step, g);
+                if (f.joined_) inputs[i] = p.x.at(t, g.b);
+                g.y = f.out_.y.at(t, g.b);
+                g.last = step + 1 == g.length;
+                if (saved) g.saved = saved.behind(i * of_panel);
+                if (f.out_.cells) g.cells = f.out_.cells.at(t, g.b);
+                if constexpr (!C::kPlain) list_variant(step, i);
             }
             saved_panel = f.plan_.going(step) * of_panel;
             return n;
+        }
+
+        void list_variant(long step, long i) {
+            const Variant<T>& v = f.p_.variant;
+            Going& g = going[i];
+            if (C::kParts && f.out_.saved) {
+                g.moments = saved_moments(f.saved_, f.plan_, f.layout_, f.cell_.saved(), step, part, i);
+            }
+            if (v.keep_h) g.keep_h = v.keep_h.at(step, g.b);
+            if (v.keep_c) g.keep_c = v.keep_c.at(step, g.b);
+            if (v.drop_h) g.dropped = f.dropped_ + ((step + 1) % 2 * f.p_.B + g.place) * f.p_.P;
         }
 
         // One step of all going rows; their sums begin at `row`.
@@ -236,35 +261,11 @@ private:
         void begin_gates(long place, long b, bool ended);
         void leave_gates(const Unit<T>& u, long b);
 
-        // The h that goes into the product of a step.
-        const T* before(long step, long place) const {
+        // The h that goes into the product of a step: what the row left at the one before.
+        const T* before(long step, const Going& g) const {
             const Problem<T>& p = f.p_;
-            const long b = f.plan_.row(place);
-            if (!C::kPlain && p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + place) * p.P;
-            return step == 0 ? p.h0 + b * p.P : f.out_.y.at(f.plan_.time(step - 1, place, p.reverse), b);
-        }
-
-        // Where row i of the part finds and leaves its own at a step.
-        Going at(long step, long i) const {
-            const Problem<T>& p = f.p_;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place), t = f.plan_.time(step, place, p.reverse);
-            Going g{};
-            g.place = place, g.b = b;
-            g.y = f.out_.y.at(t, b);
-            if (f.out_.cells) g.cells = f.out_.cells.at(t, b);
-            g.c = f.c_ + place * f.layout_.padded, g.h = f.h_ + place * f.layout_.padded_h;
-            if (p.w_gates) g.gates = f.gates_ + place * f.layout_.padded;
-            if (C::kParts && f.out_.saved) {
-                g.moments = saved_moments(f.saved_, f.plan_, f.layout_, f.cell_.saved(), step, part, i);
-            }
-            if (!C::kPlain && p.variant.keep_h) g.keep_h = p.variant.keep_h.at(step, b);
-            if (!C::kPlain && p.variant.keep_c) g.keep_c = p.variant.keep_c.at(step, b);
-            if (!C::kPlain && p.variant.drop_h) {
-                g.drop_h = p.variant.drop_h.at(0, b);
-                g.dropped = f.dropped_ + ((step + 1) % 2 * p.B + place) * p.P;
-            }
-            g.last = step + 1 == f.plan_.length(place);
-            return g;
+            if (!C::kPlain && p.variant.drop_h) return f.dropped_ + (step % 2 * p.B + g.place) * p.P;
+            return step == 0 ? p.h0 + g.b * p.P : g.y;
         }
 
         Unit<T> unit_of(const Going& g, long panel) const {

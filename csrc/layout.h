@@ -139,6 +139,10 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, boo
     return {1, 1};
 }
 
+// Elements between what two parts of the rows carry from step to step: a processor reads ahead as far as a page goes, and
+// would take from another what that is writing.
+template <class T> constexpr long kPage = 4096 / sizeof(T);
+
 // What forward saves for backward: by step, panel, going row; `vectors` of them each.
 template <class C, class T>
 inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors, long step, int part, long panel,

@@ -9,9 +9,13 @@
 
 namespace recurra {
 
+// Shares [begin, end) of `count` for member `k` of `members`.
+inline long share(long count, int k, int members) { return count * k / members; }
+
 // Rows are sorted by length and dealt out to `parts` threads in turn, so that the rows that are still going on at a step
-// are the first ones of each part, and all parts end at nearly the same time. Within a step the going rows are counted
-// through: row i of a part has the number first(step, part) + i among all real steps of the sequence.
+// are the first ones of each part, and all parts end at nearly the same time. Where all are of one length, neighbours stay
+// together, as lines of the cache that two threads write to would go back and forth. Within a step the going rows are
+// counted through: row i of a part has the number first(step, part) + i among all real steps of the sequence.
 class Plan {
 public:
     Plan(long steps, long rows, const long* lengths, int parts) : parts(parts), begin_(parts + 1) {
@@ -23,7 +27,8 @@ public:
         }
         for (int part = 0; part < parts; ++part) {
             begin_[part] = static_cast<long>(rows_.size());
-            for (long k = part; k < rows; k += parts) rows_.push_back(by_length[k]);
+            const long begin = lengths ? part : share(rows, part, parts), end = lengths ? rows : share(rows, part + 1, parts);
+            for (long k = begin; k < end; k += lengths ? parts : 1) rows_.push_back(by_length[k]);
         }
         begin_[parts] = rows;
         for (const long b : rows_) lengths_.push_back(lengths ? lengths[b] : steps);
@@ -80,8 +85,5 @@ public:
 private:
     std::vector<long> begin_, rows_, lengths_, first_, count_;
 };
-
-// Shares [begin, end) of `count` for member `k` of `members`.
-inline long share(long count, int k, int members) { return count * k / members; }
 
 }  // namespace recurra

@@ -30,8 +30,9 @@ template <class T> struct Lanes;
 template <> struct Lanes<float> {
     typedef float Vec __attribute__((vector_size(kBytes)));
     typedef int32_t Int __attribute__((vector_size(kBytes)));
-    static constexpr float kRound = 0x1.8p23f;  // adding it rounds to a whole number and leaves that in the low bits
-    static constexpr int kMantissa = 23, kBias = 127;
+    // To add it rounds to a whole number n, and leaves n and the exponent's bias in the low bits.
+    static constexpr float kRound = 0x1.8p23f + 127;
+    static constexpr int kMantissa = 23;
     // Minimax (Remez) for relative error, 1.1e-8.
     static constexpr float kExp[] = {1.0f,          0x1.fffffep-2f, 0x1.55547ep-3f,
                                      0x1.555652p-5f, 0x1.123d22p-7f, 0x1.6c16a6p-10f};
@@ -40,8 +41,8 @@ template <> struct Lanes<float> {
 template <> struct Lanes<double> {
     typedef double Vec __attribute__((vector_size(kBytes)));
     typedef int64_t Int __attribute__((vector_size(kBytes)));
-    static constexpr double kRound = 0x1.8p52;
-    static constexpr int kMantissa = 52, kBias = 1023;
+    static constexpr double kRound = 0x1.8p52 + 1023;
+    static constexpr int kMantissa = 52;
     static constexpr double kExp[] = {1,           1.0 / 2,       1.0 / 6,        1.0 / 24,       1.0 / 120,
                                       1.0 / 720,   1.0 / 5040,    1.0 / 40320,    1.0 / 362880,   1.0 / 3628800,
                                       1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800};
@@ -147,22 +148,25 @@ template <class T> inline bool any_nonzero(Int<T> bits) {
     return (seen & std::numeric_limits<decltype(seen)>::max()) != 0;  // the sign of a zero says nothing
 }
 
-// e^x = power (1 + rest), with the fraction of x / ln 2 in rest = r (kExp[0] + kExp[1] r + …), r in [-ln2/2, ln2/2].
-template <class T> struct Exp {
+// e^(scale x) = power (1 + rest), scale 1 or 2. In rest = r (kExp[0] + kExp[1] r + …) is what scale x / ln 2 leaves beyond
+// a whole number: r in [-ln2/2, ln2/2]. At scale 2 all is reckoned with r / 2.
+template <class T, int scale> struct Exp {
     Vec<T> power, rest;
-};
-template <class T> inline __attribute__((always_inline)) Exp<T> exp_parts(Vec<T> x) {
-    using L = Lanes<T>;
-    const Vec<T> shifted = x * static_cast<T>(1.44269504088896340736) + L::kRound;
-    const Vec<T> n = shifted - L::kRound;
-    const Vec<T> r = (x - n * L::kLn2High) - n * L::kLn2Low;
-    constexpr int last = sizeof L::kExp / sizeof(T) - 1;
-    Vec<T> p = all(L::kExp[last]);
+
+    inline __attribute__((always_inline)) explicit Exp(Vec<T> x) {
+        using L = Lanes<T>;
+        const Vec<T> shifted = x * static_cast<T>(scale * 1.44269504088896340736) + L::kRound;
+        const Vec<T> n = shifted - L::kRound;
+        const Vec<T> r = (x - n * (L::kLn2High / scale)) - n * (L::kLn2Low / scale);
+        constexpr int last = sizeof L::kExp / sizeof(T) - 1;
+        constexpr auto coefficient = [](int k) { return L::kExp[k] * static_cast<T>(scale == 1 ? 1 : 2 << k); };
+        Vec<T> p = all(coefficient(last));
 #pragma GCC unroll 16
-    for (int k = last - 1; k >= 0; --k) p = p * r + L::kExp[k];
-    const Vec<T> power = bits_to_vec<T>((vec_to_bits<T>(shifted) + L::kBias) << L::kMantissa);
-    return {power, p * r};
-}
+        for (int k = last - 1; k >= 0; --k) p = p * r + coefficient(k);
+        power = bits_to_vec<T>(vec_to_bits<T>(shifted) << L::kMantissa);
+        rest = p * r;
+    }
+};
 
 // a / b for b from 1 to about 1e38. An estimate of 14 bits and one of Newton's steps spare the divider.
 template <class T> inline Vec<T> quotient(Vec<T> a, Vec<T> b) {
@@ -177,13 +181,13 @@ template <class T> inline Vec<T> quotient(Vec<T> a, Vec<T> b) {
 
 // 1 / (1 + e^-x)
 template <class T> inline __attribute__((always_inline)) Vec<T> sigmoid(Vec<T> x) {
-    const Exp<T> e = exp_parts<T>(-clamp<T>(x, -Lanes<T>::kLimit, Lanes<T>::kLimit));
+    const Exp<T, 1> e(-clamp<T>(x, -Lanes<T>::kLimit, Lanes<T>::kLimit));
     return quotient<T>(all(static_cast<T>(1)), static_cast<T>(1) + (e.power + e.power * e.rest));
 }
 
 // (e^2x - 1) / (e^2x + 1), with e^2x - 1 exact to the last digits near 0, too
 template <class T> inline __attribute__((always_inline)) Vec<T> tanh(Vec<T> x) {
-    const Exp<T> e = exp_parts<T>(clamp<T>(x + x, -80, 80));
+    const Exp<T, 2> e(clamp<T>(x, -40, 40));
     const Vec<T> m = e.power * e.rest + (e.power - static_cast<T>(1));
     return quotient<T>(m, m + static_cast<T>(2));
 }

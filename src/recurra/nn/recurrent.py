@@ -62,7 +62,7 @@ class Recurrent(nn.Module):
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self._names = list(shapes)
         self._streaming: Stream | None = None
-        self._stack: tuple[list[int], CompiledStack] | None = None
+        self._stack: tuple[list[int], CompiledStack | None] | None = None
         self._storage: Storage | None = None
         self.reset_parameters()
 
@@ -235,10 +235,8 @@ class Recurrent(nn.Module):
             return None  # parametrized, or not in this memory
         layers = [self._compiled(suffix) for _, suffix in self._suffixes()]
         stack = CompiledStack(layers, self._directions, weights)
-        if not stack.reads_only_weights():
-            return None
-        self._stack = (mark, stack)
-        return stack
+        self._stack = (mark, stack if stack.reads_only_weights else None)
+        return self._stack[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Copies and pickles pack their weights anew."""
@@ -300,10 +298,11 @@ class Recurrent(nn.Module):
         if not (self._draws or (graded and (brief or return_cells))):
             stack = self._current_stack()
             if stack is not None and can_take(x, *state):
-                if not graded:
+                weights: Any = self._parameters.values()
+                if not graded or not any([tensor.requires_grad for tensor in (x, *state, *weights)]):
                     return stack.run(x, state, lengths, return_cells)
-                if stack.is_of(self._parameters.values()):
-                    return *stack.differentiable(x, state, lengths), None
+                if stack.trains(weights):
+                    return *stack.train(x, state, lengths), None
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         compiled: Kernel = "cpu-bfloat16" if brief else "cpu"
@@ -343,7 +342,7 @@ class Recurrent(nn.Module):
         L, B = self.num_layers * self._directions, x.shape[1]
         expected = [(L, B, size) for size in self._state_sizes()]
         if state is None:
-            return tuple(x.new_zeros(shape) for shape in expected)
+            return tuple([x.new_zeros(shape) for shape in expected])
         if not layout.batched:
             state = tuple(part.unsqueeze(1) if part.dim() == 2 else part for part in state)
         if [tuple(part.shape) for part in state] != expected:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Sequenced
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -175,7 +176,7 @@ class _Differentiable(torch.autograd.Function):
             if need:
                 needed[k] = True
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
-            gradients = _by_reference(ctx.call, tensors, needed, arriving)
+            gradients = by_reference(lambda: ctx.call.reference(Sequence(*tensors)), tensors, needed, arriving)
         else:
             gradients = backward(ctx.call, contiguous(tensors), y, ctx.saved.address, arriving, needed)
         return (None, None, *[gradients[k] if k < DIFFERENTIABLE else None for k in places])
@@ -273,7 +274,7 @@ def backward(
     call: Call, tensors: list[Any], y: Tensor, saved: int, arriving: Any, needed: tuple[bool, ...] | list[bool]
 ) -> list[Tensor | None]:
     """The gradients of the tensors that need one, of those that arrive for y, h, c, gates and cells."""
-    dy, *dstate, dcells = (_dense(gradient) for gradient in arriving)
+    dy, *dstate, dcells = (dense(gradient) for gradient in arriving)
     x, *_ = tensors
     dx = like_input(x, x.shape[2]) if needed[0] else None
     others = [torch.empty_like(tensors[k]) if needed[k] else None for k in range(1, DIFFERENTIABLE)]
@@ -295,19 +296,22 @@ def backward(
     return [dx, *others]
 
 
-def _dense(gradient: Tensor | None) -> Tensor | None:
+def dense(gradient: Tensor | None) -> Tensor | None:
     """A gradient whose features are neighbours; those of a sum come expanded from a single number."""
     if gradient is None or (gradient.dim() == 3 and gradient.stride(2) == 1):
         return gradient
     return gradient.contiguous()
 
 
-def _by_reference(
-    call: Call, tensors: list[Any], needed: tuple[bool, ...] | list[bool], arriving: Any
+def by_reference(
+    reference: Callable[[], Iterable[Tensor | None]],
+    tensors: Sequenced[Any],
+    needed: Sequenced[bool],
+    arriving: Iterable[Tensor | None],
 ) -> list[Tensor | None]:
+    """The gradients of the tensors that need one, themselves differentiable: those of what ``reference`` makes."""
     with torch.enable_grad():
-        outputs = call.reference(Sequence(*tensors))
-        reached = [(o, g) for o, g in zip(outputs, arriving, strict=True) if o is not None and g is not None]
+        reached = [(o, g) for o, g in zip(reference(), arriving, strict=True) if o is not None and g is not None]
         wanted = [tensor for tensor, need in zip(tensors, needed, strict=False) if need]
         found = iter(
             torch.autograd.grad(

@@ -1,9 +1,10 @@
-"""A stack of compiled layers over whole sequences; without gradients, their weights stay packed from call to call."""
+"""A stack of compiled layers over whole sequences in one call, with or without gradients."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import is_
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,8 @@ _ABSENT = (0, 0)  # of h, c and the gates, what the cell has not
 class CompiledStack:
     """All layers and directions of a stack.
 
-    The weights are read where they lie. Without gradients they are packed again if their bytes have changed, however
-    that was done: to find out takes a quarter to half of the time of packing them.
+    The weights are read where they lie. Without gradients they stay packed from call to call, and are packed again if
+    their bytes have changed, however that was done: to find out takes a quarter to half of the time of packing them.
     """
 
     def __init__(
@@ -28,58 +29,154 @@ class CompiledStack:
     ) -> None:
         """``compiled`` holds the layers from the input on, each with its directions side by side."""
         self._compiled, self._directions, self._weights = compiled, directions, tuple(weights)
-        self._kept = [native.contiguous(sequence) for _, sequence in compiled]
+        self._addresses = [*map(_ADDRESS, self._weights)]
+        kept = [native.contiguous(sequence) for _, sequence in compiled]
         call = compiled[0][0]
-        given = [native.given(tensors, one) for (one, _), tensors in zip(compiled, self._kept, strict=True)]
-        self._run = native.module.Passage(call.operator, given, directions).run
-
-    def reads_only_weights(self) -> bool:
-        """Whether what is read is the weights themselves, so that no change of theirs can be missed."""
+        given = [native.given(tensors, one) for (one, _), tensors in zip(compiled, kept, strict=True)]
+        spans = [(weight.data_ptr(), weight.numel() * weight.element_size()) for weight in self._weights]
+        self._passage = native.module.Passage(call.operator, given, directions, spans)
         own = {id(weight) for weight in self._weights}
-        of_calls = {native.Sequence._fields.index(name) for name in ("x", "h0", "c0", "gates0")}
-        return all(
+        of_calls = {native.Sequence._fields.index(name) for name in ("x", *_STATE)}
+        self.reads_only_weights = all(
             tensor is None or k in of_calls or id(tensor) in own
-            for tensors in self._kept
+            for tensors in kept
             for k, tensor in enumerate(tensors)
         )
+        """Whether what is read is the weights themselves, so that no change of theirs can be missed."""
+        projects = any(sequence.w_projection is not None for _, sequence in compiled)
+        self._trains = not projects and len(own) == len(self._weights)
 
-    def is_of(self, weights: Iterable[Tensor | None]) -> bool:
-        """Whether these tensors are the very ones that it was made of, not others in their place in memory."""
-        return all(map(is_, self._weights, weights))
+    def trains(self, weights: Iterable[Tensor | None]) -> bool:
+        """Whether :meth:`train` gives the gradients of these tensors, which must be those that it was made of.
 
-    def differentiable(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
-        """The same as :meth:`run`, layer by layer, each a function that autograd knows."""
-        finals: list[State] = []
-        outputs: list[Tensor] = []  # of the layer's directions
-        for k, (call, sequence) in enumerate(self._compiled):
-            before = [part[k] for part in state]
-            states = dict(zip(_STATE, before, strict=False))
-            y, *after = native.run(call, sequence._replace(x=x, lengths=lengths, **states))
-            finals.append(tuple(part for part in after if part is not None))
-            outputs.append(y)
-            if len(outputs) == self._directions:
-                x, outputs = y if len(outputs) == 1 else torch.cat(outputs, dim=-1), []
-        if len(finals) == 1:
-            return x, tuple([part.unsqueeze(0) for part in finals[0]])
-        return x, tuple(map(torch.stack, zip(*finals, strict=True)))
+        Not those of a projection, and none of a weight that two layers share.
+        """
+        return self._trains and all(map(is_, self._weights, weights))
 
     def run(
         self, x: Tensor, state: State, lengths: Tensor | None, return_cells: bool
     ) -> tuple[Tensor, State, Tensor | None]:
         """The output ``[T, B, O]`` of ``x [T, B, D]``, the final state, and on request the last layer's cell states.
 
-        The state's parts are ``[L, B, ·]``, where L counts layers times directions.
+        The state's parts are ``[L, B, ·]``, where L counts layers times directions. Without gradients.
         """
-        T, B, _ = x.shape
-        x = x if x.stride(2) == 1 else x.contiguous()
-        before = [part.contiguous() for part in state]
-        after = tuple(map(torch.empty_like, before))
-        y = native.like_input(x, self._directions * before[0].shape[2])
-        cells = native.like_input(x, self._directions * before[1].shape[2]) if return_cells else None
-        absent = _ABSENT[: 3 - len(before)]
-        self._run(
-            *(T, B, torch.get_num_threads(), native.address_of(lengths), native.steps_of(x)),
-            *((*map(_ADDRESS, before), *absent), native.steps_of(y), native.steps_of(cells)),
-            (*map(_ADDRESS, after), *absent),
+        x, state, y, after = self._ends(x, state)
+        cells = native.like_input(x, self._directions * after[1].shape[2]) if return_cells else None
+        self._passage.run(
+            *self._start(x, state, lengths), native.steps_of(y), native.steps_of(cells), _addresses(after)
         )
         return y, after, cells
+
+    def train(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+        """The output and the final state, as a function that autograd knows."""
+        y, *after = _apply(self, lengths, x, *state, *self._weights)
+        return y, tuple(after)
+
+    def forward(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State, Any]:
+        """The same, and what :meth:`backward` needs."""
+        x, state, y, after = self._ends(x, state)
+        trail = self._passage.train(*self._start(x, state, lengths), native.steps_of(y), _addresses(after))
+        return y, after, trail
+
+    def backward(
+        self,
+        trail: Any,
+        tensors: tuple[Tensor, State, Tensor | None, Tensor],
+        arriving: Sequence[Tensor | None],
+        needed: Sequence[bool],
+    ) -> list[Tensor | None]:
+        """The gradients of x, of the state's parts and of the weights that need one.
+
+        ``tensors``: x, the state, the lengths and the output; ``arriving``: for the output and the final state's parts.
+        """
+        given_x, state, lengths, y = tensors
+        x, state = _dense(given_x, state)
+        n = 1 + len(state)
+        dx = native.like_input(x, x.shape[2]) if needed[0] else None
+        dstate = [torch.empty_like(part) if need else None for part, need in zip(state, needed[1:n], strict=True)]
+        dweights = [torch.empty_like(w) if need else None for w, need in zip(self._weights, needed[n:], strict=True)]
+        dy, *dafter = [native.dense(gradient) for gradient in arriving]
+        self._passage.back(
+            *self._start(x, state, lengths),
+            *(trail, native.steps_of(y), native.steps_of(dy), _addresses(dafter)),
+            *(native.steps_of(dx), _addresses(dstate), [*map(native.address_of, dweights)]),
+        )
+        return [dx, *dstate, *dweights]
+
+    def of(self, weights: Sequence[Tensor]) -> CompiledStack:
+        """This stack; or the same of other tensors, where the weights lie elsewhere now."""
+        if self._addresses == [*map(_ADDRESS, weights)]:
+            return self
+        if not all(native.is_plain(weight, self._weights[0].dtype) for weight in weights):
+            raise RuntimeError(
+                "[recurra.nn] between forward and backward the weights must stay what they are, they have been "
+                "converted or moved to another device. Call the layer again."
+            )
+        there = dict(zip(map(id, self._weights), weights, strict=True))
+        compiled = [
+            (call, native.Sequence(*[None if tensor is None else there.get(id(tensor), tensor) for tensor in sequence]))
+            for call, sequence in self._compiled
+        ]
+        return CompiledStack(compiled, self._directions, weights)
+
+    def by_reference(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, ...]:
+        """The output and the parts of the final state, in torch's own operations."""
+        finals: list[State] = []
+        outputs: list[Tensor] = []  # of the layer's directions
+        for k, (call, sequence) in enumerate(self._compiled):
+            before = dict(zip(_STATE, [part[k] for part in state], strict=False))
+            y, *after = call.reference(sequence._replace(x=x, lengths=lengths, **before))
+            finals.append(tuple(part for part in after if part is not None))
+            outputs.append(y)
+            if len(outputs) == self._directions:
+                x, outputs = torch.cat(outputs, dim=-1), []
+        return x, *map(torch.stack, zip(*finals, strict=True))
+
+    def _ends(self, x: Tensor, state: State) -> tuple[Tensor, State, Tensor, State]:
+        """What comes in, as the kernels read it, and room for the output and the final state."""
+        x, state = _dense(x, state)
+        return x, state, native.like_input(x, self._directions * state[0].shape[2]), tuple(map(torch.empty_like, state))
+
+    def _start(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Any, ...]:
+        T, B, _ = x.shape
+        threads = torch.get_num_threads()
+        return T, B, threads, native.address_of(lengths), native.steps_of(x), _addresses(state)
+
+
+def _dense(x: Tensor, state: State) -> tuple[Tensor, State]:
+    return x if x.stride(2) == 1 else x.contiguous(), tuple([part.contiguous() for part in state])
+
+
+def _addresses(state: Sequence[Tensor | None]) -> tuple[int, ...]:
+    """Of h, c and the gates; 0 for what is not there."""
+    return (*map(native.address_of, state), *_ABSENT[: 3 - len(state)])
+
+
+class _Differentiable(torch.autograd.Function):
+    """A whole stack as one function of x, the state's parts and the weights."""
+
+    @staticmethod
+    def forward(ctx: Any, stack: CompiledStack, lengths: Tensor | None, x: Tensor, *others: Tensor) -> Any:
+        state = others[: len(others) - len(stack._weights)]
+        y, after, ctx.trail = stack.forward(x, state, lengths)
+        ctx.stack, ctx.parts = stack, len(state)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(lengths, x, y, *others)
+        return y, *after
+
+    @staticmethod
+    def backward(ctx: Any, *arriving: Tensor | None) -> Any:
+        lengths, x, y, *others = ctx.saved_tensors
+        state, weights = others[: ctx.parts], others[ctx.parts :]
+        stack, needed = ctx.stack.of(weights), ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():  # somebody will differentiate the derivative
+            gradients = native.by_reference(
+                lambda: stack.by_reference(x, state, lengths), [x, *others], needed, arriving
+            )
+        else:
+            gradients = stack.backward(ctx.trail, (x, state, lengths, y), arriving, needed)
+        return None, None, *gradients
+
+
+# What `apply` comes to where no transformation of torch.func is at work, which has been asked already.
+_apply: Any = super(torch.autograd.Function, _Differentiable).apply

@@ -11,7 +11,7 @@ from recurra.errors import ShapeError
 
 
 def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
-    """The lengths as int64 ``[B]`` on the device of ``x [T, B, ...]``, or None when every sequence is full."""
+    """The lengths as dense int64 ``[B]`` on the device of ``x [T, B, ...]``, or None when every sequence is full."""
     if lengths is None:
         return None
     given = torch.as_tensor(lengths)
@@ -27,7 +27,7 @@ def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor |
         )
     if not B or int(given.min()) == T:
         return None
-    return given.to(device=x.device, dtype=torch.int64)
+    return given.to(device=x.device, dtype=torch.int64).contiguous()  # each second one of a tensor may have come
 
 
 def real_steps(steps: int, lengths: Tensor) -> Tensor:
