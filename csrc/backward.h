@@ -141,6 +141,11 @@ private:
         T *dprojected, *hidden;
     };
 
+    // The steps [from, to), with all their rows, one part after the other; `first` is the number of this part's first one.
+    struct Chunk {
+        long from, to, rows, first;
+    };
+
     struct Member {
         Backward& f;
         const int me, part, range;
@@ -150,6 +155,7 @@ private:
         std::vector<Going>& going;
         long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step and at the one before
         bool carried = true;                     // whether any gradient may come from the later steps
+        Chunk chunk{};
 
         Member(Backward& backward, int member)
             : f(backward),
@@ -172,9 +178,11 @@ private:
             f.barrier_.wait();
             for (long to = f.plan_.steps; to > 0;) {
                 const long from = f.plan_.backward_until(to, kChunk);
-                for (long step = to - 1; step >= from; --step) step_back(step, from, to);
+                chunk = {from, to, f.plan_.first(to) - f.plan_.first(from), 0};
+                for (int earlier = 0; earlier < part; ++earlier) chunk.first += f.plan_.count(from, to, earlier);
+                for (long step = to - 1; step >= from; --step) step_back(step);
                 if (f.grid_.members() > 1) f.barrier_.wait();
-                products(from, to);
+                products();
                 if (f.grid_.members() > 1) f.barrier_.wait();
                 to = from;
             }
@@ -233,17 +241,19 @@ private:
             });
         }
 
-        void step_back(long step, long from, long to) {
-            const long n = f.plan_.count(step, part), base = f.plan_.first(from);
-            const long chunk = f.plan_.first(to) - base;
+        // The number in the chunk of the part's first row at a step.
+        long row_at(long step) const { return chunk.first + f.plan_.count(chunk.from, step, part); }
+
+        void step_back(long step) {
+            const long n = f.plan_.count(step, part);
             // Members that wait for each other within a step must all take it.
             const bool together = (C::kParts || f.p_.w_projection) && f.grid_.ranges > 1;
             const bool arrives = together || (n > 0 && (carried || begins(step, n) || arrives_at(step, n)));
             bool live = false;
             if (arrives) {
-                live = apply(step, base, chunk);
+                live = apply(step);
             } else {
-                clear(step, base, chunk, n);
+                clear(step, n);
             }
             if (live) f.live_[step].store(1, std::memory_order_relaxed);
             if (f.grid_.ranges > 1) {
@@ -251,26 +261,24 @@ private:
                 live = f.live_[step].load(std::memory_order_relaxed);
             }
             if (live) {
-                to_the_old_state(step, base, chunk, n);
+                to_the_old_state(step, n);
                 carried = true;
             } else if (arrives) {
                 carried = settle(n);
             }
         }
 
-        void clear(long step, long base, long chunk, long n) {
+        void clear(long step, long n) {
             for (long panel = first_panel; panel < last_panel; ++panel) {
-                const long at = sums_at(step, base, chunk, panel);
+                const long at = sums_at(step, panel);
                 std::fill_n(f.dsums_ + at, n * kPanelWidth, T(0));
                 if (f.dinput_sums_ != f.dsums_) std::fill_n(f.dinput_sums_ + at, n * kPanelWidth, T(0));
                 if (f.dother_sums_ != f.dsums_) std::fill_n(f.dother_sums_ + at, n * kPanelWidth, T(0));
             }
         }
 
-        // Where the gradients of the sums of the part's rows begin in the chunk from `base` on.
-        long sums_at(long step, long base, long chunk, long panel) const {
-            return (panel * chunk + f.plan_.first(step, part) - base) * kPanelWidth;
-        }
+        // Where the gradients of the sums of the part's rows begin.
+        long sums_at(long step, long panel) const { return (panel * chunk.rows + row_at(step)) * kPanelWidth; }
 
         // Rows whose last step this is bring the gradient of their final state.
         bool begins(long step, long n) const {
@@ -334,8 +342,8 @@ private:
                 }
                 if constexpr (!C::kPlain) list_variant(step, t, row);
             }
-            saved_panel = f.plan_.going(step) * of_panel;
-            before_panel = step > 0 ? f.plan_.going(step - 1) * of_panel : 0;
+            saved_panel = n * of_panel;
+            before_panel = step > 0 ? f.plan_.count(step - 1, part) * of_panel : 0;
             return n;
         }
 
@@ -364,17 +372,17 @@ private:
         }
 
         // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
-        bool apply(long step, long base, long chunk) {
+        bool apply(long step) {
             const long n = list(step);
             if constexpr (C::kHasCell) {
                 if (!C::kPlain && f.p_.w_projection) through_projection(n);
             }
             if constexpr (C::kParts) {
-                return apply_in_parts(step, base, chunk);
+                return apply_in_parts(step);
             } else {
                 Int<T> seen{};
                 for (long panel = first_panel; panel < last_panel; ++panel) {
-                    T* to = f.dsums_ + sums_at(step, base, chunk, panel);
+                    T* to = f.dsums_ + sums_at(step, panel);
                     for (long i = 0; i < n; ++i, to += kPanelWidth) {
                         Vec<T> da[4];
                         apply(going[i], panel, da);
@@ -458,7 +466,7 @@ private:
             long first, apart;
             long of(long panel) const { return first + panel * apart; }
         };
-        bool apply_in_parts(long step, long base, long chunk);
+        bool apply_in_parts(long step);
         void close_row(long step, long i, const RowSums& sums);
         void multiply_late(long n);
         bool open_row(long step, long i, const RowSums& sums);
@@ -468,9 +476,9 @@ private:
         void finish_gates(long place, long b) const;
 
         // The gradients of the old state: through its products, and directly.
-        void to_the_old_state(long step, long base, long chunk, long n) {
-            const long row0 = f.plan_.first(step, part) - base;
-            through(1, first_h, last_h, row0, row0 + n, chunk, [&](Vec<T> dh, long v, long row) {
+        void to_the_old_state(long step, long n) {
+            const long row0 = row_at(step);
+            through(1, first_h, last_h, row0, row0 + n, [&](Vec<T> dh, long v, long row) {
                 const Going& g = going[row - row0];
                 const long at = v * W;
                 if (const auto& mask = f.p_.variant.drop_h) {
@@ -481,7 +489,7 @@ private:
             });
             for (long k = 2; k < f.layout_.early(); ++k) {
                 const Operand operand = f.layout_.factors[k].operand;
-                through(k, first_panel, last_panel, row0, row0 + n, chunk, [&](Vec<T> sum, long v, long row) {
+                through(k, first_panel, last_panel, row0, row0 + n, [&](Vec<T> sum, long v, long row) {
                     const Going& g = going[row - row0];
                     const long at = v * W;
                     if (operand == Operand::cell) return store(g.dc + at, load(g.dc + at) + sum);
@@ -492,41 +500,37 @@ private:
 
         // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
         template <class Leave>
-        void through(long k, long first, long last, long begin, long end, long chunk, Leave&& leave) const {
+        void through(long k, long first, long last, long begin, long end, Leave&& leave) const {
             const T* dsums = f.dsums_of(f.layout_.factors[k]);
             multiply_vectors<T>(
-                first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk * kPanelWidth, nullptr, f.streams_[k]},
+                first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk.rows * kPanelWidth, nullptr, f.streams_[k]},
                 [&](long row) { return dsums + row * kPanelWidth; }, leave);
         }
 
         // The products over the chunk: dx, and what it adds to the gradients of the weights.
-        void products(long from, long to) {
-            long live = to;  // of the steps before the first live one nothing is left
-            for (long step = to - 1; step >= from; --step) {
-                if (f.live_[step].load(std::memory_order_relaxed)) live = step;
-            }
-            const long base = f.plan_.first(from), chunk = f.plan_.first(to) - base;
-            const long begin = f.plan_.first(live) - base;
-            list_rows(from, live, to);
+        void products() {
+            bool live = false;
+            for (long step = chunk.from; step < chunk.to; ++step) live |= f.live_[step].load(std::memory_order_relaxed) != 0;
+            if (range == 0) list_rows(live);
+            if (!live) return;
             if (f.grid_.members() > 1) f.barrier_.wait();
-            if (f.weights_wanted_ && begin < chunk) pack_rows(begin, chunk);
-            if (f.g_.dx) input_gradient(begin, chunk);
-            if (f.weights_wanted_ && begin < chunk) {
+            if (f.weights_wanted_) pack_rows();
+            if (f.g_.dx) input_gradient();
+            if (f.weights_wanted_) {
                 if (f.grid_.members() > 1) f.barrier_.wait();
-                weight_gradient(begin, chunk);
+                weight_gradient();
             }
         }
 
-        void list_rows(long from, long live, long to) {
+        // Where the part's rows have theirs for these products. Nothing is left of a chunk that is not live.
+        void list_rows(bool live) {
             const Problem<T>& p = f.p_;
-            const long base = f.plan_.first(from);
-            for (long step = from; step < to; ++step) {
-                for (long i = 0; range == 0 && i < f.plan_.count(step, part); ++i) {
-                    const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
-                    const long t = f.plan_.time(step, place, p.reverse);
-                    T* const dx = f.g_.dx ? f.g_.dx.at(t, b) : nullptr;
-                    if (step < live && dx) std::fill_n(dx, p.D, T(0));
-                    const long row = f.plan_.first(step, part) + i - base, factors = f.layout_.factors.size();
+            const long factors = f.layout_.factors.size();
+            for (long step = chunk.from, row = chunk.first; step < chunk.to; ++step) {
+                for (long i = 0, n = f.plan_.count(step, part); i < n; ++i, ++row) {
+                    const long b = going[i].b;
+                    T* const dx = f.g_.dx ? f.g_.dx.at(time(step, going[i]), b) : nullptr;
+                    if (!live && dx) std::fill_n(dx, p.D, T(0));
                     f.chunk_rows_[row] = {dx, b};
                     for (long k = 0; k < factors; ++k) {
                         f.places_[row * factors + k] = place_of(f.layout_.factors[k], step, i);
@@ -539,10 +543,11 @@ private:
         Place place_of(const Factor<T>& factor, long step, long i) const {
             const Problem<T>& p = f.p_;
             const Operand operand = factor.operand;
-            const long place = f.plan_.begin(part) + i, b = f.plan_.row(place);
-            if (operand == Operand::x) return {p.x.at(f.plan_.time(step, place, p.reverse), b), W};
+            const Going& g = going[i];
+            const long b = g.b;
+            if (operand == Operand::x) return {p.x.at(time(step, g), b), W};
             if (operand == Operand::h && step == 0) return {p.h0 + b * p.P, W};
-            if (operand == Operand::h) return {f.g_.y.at(f.plan_.time(step - 1, place, p.reverse), b), W};
+            if (operand == Operand::h) return {f.g_.y.at(time(step - 1, g), b), W};
             if constexpr (C::kParts) {
                 if (operand == Operand::made) return saved_place(step, i, f.cell_.made());
             }
@@ -554,11 +559,11 @@ private:
         Place saved_place(long step, long i, long vector) const {
             const long vectors = f.cell_.saved();
             const T* first = reinterpret_cast<const T*>(saved(step, 0, i).data);
-            return {first + vector * W, f.plan_.going(step) * vectors * W};
+            return {first + vector * W, f.plan_.count(step, part) * vectors * W};
         }
 
         // The operands of all rows in strips [strip][row][kStrip], as the sums over rows read them.
-        void pack_rows(long begin, long chunk) {
+        void pack_rows() {
             const long factors = f.layout_.factors.size(), strips = f.first_strip_.back();
             for (long strip = mine(strips), k = 0; strip < mine_end(strips); ++strip) {
                 while (strip >= f.first_strip_[k + 1]) ++k;
@@ -566,8 +571,8 @@ private:
                 const auto& mask = f.p_.variant.drop_h;
                 const bool drops = mask && factor.operand == Operand::h;
                 const long first = (strip - f.first_strip_[k]) * kStrip;
-                T* to = f.packed_ + strip * chunk * kStrip;
-                for (long row = begin; row < chunk; ++row) {
+                T* to = f.packed_ + strip * chunk.rows * kStrip;
+                for (long row = 0; row < chunk.rows; ++row) {
                     const Place& place = f.places_[row * factors + k];
                     for (long at = first; at < first + kStrip; at += W) {
                         const long count = std::max(0L, std::min(W, factor.width - at));
@@ -579,27 +584,27 @@ private:
             }
         }
 
-        void input_gradient(long begin, long chunk) {
-            const long first = begin + mine(chunk - begin), last = begin + mine_end(chunk - begin), D = f.p_.D;
-            through(0, 0, vectors(D), first, last, chunk, [&](Vec<T> dx, long v, long row) {
+        void input_gradient() {
+            const long D = f.p_.D;
+            through(0, 0, vectors(D), mine(chunk.rows), mine_end(chunk.rows), [&](Vec<T> dx, long v, long row) {
                 store(f.chunk_rows_[row].dx + v * W, dx, D - v * W);
             });
         }
 
         // Some panels at a time, so that the strips, which may be more than a cache holds, are read less often.
-        void weight_gradient(long begin, long chunk) {
+        void weight_gradient() {
             constexpr long kSome = 4;
             const long strips = f.first_strip_.back(), end = mine_end(f.layout_.panels);
             for (long first = mine(f.layout_.panels); first < end; first += kSome) {
                 const long last = std::min(end, first + kSome);
-                for (long panel = first; f.biases_wanted() && panel < last; ++panel) bias_gradient(panel, begin, chunk);
+                for (long panel = first; f.biases_wanted() && panel < last; ++panel) bias_gradient(panel);
                 for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                     const Factor<T>& factor = f.layout_.factors[k];
                     const T* dsums = f.dsums_of(factor);
                     for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
-                        const T* rows = f.packed_ + (strip * chunk + begin) * kStrip;
+                        const T* rows = f.packed_ + strip * chunk.rows * kStrip;
                         for (long panel = first; panel < last; ++panel) {
-                            add_product(factor, chunk - begin, dsums + (panel * chunk + begin) * kPanelWidth, rows,
+                            add_product(factor, chunk.rows, dsums + panel * chunk.rows * kPanelWidth, rows,
                                         f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
                         }
                     }
@@ -607,12 +612,12 @@ private:
             }
         }
 
-        void bias_gradient(long panel, long begin, long chunk) {
-            const T* dsums = f.dother_sums_ + panel * chunk * kPanelWidth;
+        void bias_gradient(long panel) {
+            const T* dsums = f.dother_sums_ + panel * chunk.rows * kPanelWidth;
             for (int j = 0; j < 4; ++j) {
                 T* const to = f.dbias_ + panel * kPanelWidth + j * W;
                 Vec<T> sum = load(to);
-                for (long row = begin; row < chunk; ++row) sum += load(dsums + row * kPanelWidth + j * W);
+                for (long row = 0; row < chunk.rows; ++row) sum += load(dsums + row * kPanelWidth + j * W);
                 store(to, sum);
             }
         }

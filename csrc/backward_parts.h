@@ -8,8 +8,8 @@
 namespace recurra::RECURRA_ISA {
 
 // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
-template <class C, class T> bool Backward<C, T>::Member::apply_in_parts(long step, long base, long chunk) {
-    const long n = f.plan_.count(step, part), first = sums_at(step, base, chunk, 0), apart = chunk * kPanelWidth;
+template <class C, class T> bool Backward<C, T>::Member::apply_in_parts(long step) {
+    const long n = f.plan_.count(step, part), first = sums_at(step, 0), apart = chunk.rows * kPanelWidth;
     Barrier* const barrier = f.grid_.ranges > 1 ? &f.barrier_ : nullptr;
     bool live = false;
     const auto close = [&](long i) { close_row(step, i, {first + i * kPanelWidth, apart}); };

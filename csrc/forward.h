@@ -177,10 +177,7 @@ private:
             const Problem<T>& p = f.p_;
             long n = 0;
             for (long step = from; step < to; ++step) {
-                for (long i = 0; i < f.plan_.count(step, part); ++i, ++n) {
-                    const long place = f.plan_.begin(part) + i;
-                    rows[n] = p.x.at(f.plan_.time(step, place, p.reverse), f.plan_.row(place));
-                }
+                for (long i = 0; i < f.plan_.count(step, part); ++i, ++n) rows[n] = p.x.at(time(step, going[i]), going[i].b);
             }
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T *weights = f.packed_->factor(0, panel), *bias = C::kParts ? nullptr : f.packed_->bias(panel);
@@ -198,6 +195,8 @@ private:
             return Ahead<T>::share(next, K, first, n);
         }
 
+        long time(long step, const Going& g) const { return f.p_.reverse ? g.length - 1 - step : step; }
+
         // The rows that go on at a step: how many, and where each finds and leaves its own.
         long list(long step) {
             const Problem<T>& p = f.p_;
@@ -206,7 +205,7 @@ private:
             if (f.out_.saved) saved = f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, 0));
             for (long i = 0; i < n; ++i) {
                 Going& g = going[i];
-                const long t = p.reverse ? g.length - 1 - step : step;
+                const long t = time(step, g);
                 rows[i] = before(step, g);
                 if (f.joined_) inputs[i] = p.x.at(t, g.b);
                 g.y = f.out_.y.at(t, g.b);
@@ -215,7 +214,7 @@ private:
                 if (f.out_.cells) g.cells = f.out_.cells.at(t, g.b);
                 if constexpr (!C::kPlain) list_variant(step, i);
             }
-            saved_panel = f.plan_.going(step) * of_panel;
+            saved_panel = n * of_panel;
             return n;
         }
 

@@ -143,12 +143,12 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, boo
 // would take from another what that is writing.
 template <class T> constexpr long kPage = 4096 / sizeof(T);
 
-// What forward saves for backward: by step, panel, going row; `vectors` of them each.
+// What forward saves for backward: by part, step, panel, going row; `vectors` of them each.
 template <class C, class T>
 inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors, long step, int part, long panel,
                      long i) {
-    const long within = plan.first(step, part) - plan.first(step) + i;
-    return (plan.first(step) * layout.panels + panel * plan.going(step) + within) * vectors * kWidth<T>;
+    const long first = plan.before(step, part) * layout.panels + panel * plan.count(step, part);
+    return (first + i) * vectors * kWidth<T>;
 }
 
 // Steps in parts keep all of it in full: it goes into products.
@@ -162,7 +162,7 @@ template <class C, class T>
 inline T* saved_moments(const Saved<T>& saved, const Plan& plan, const Layout<C, T>& layout, long vectors, long step,
                         int part, long i) {
     T* const first = reinterpret_cast<T*>(saved.behind(plan.total() * layout.panels * vectors * kWidth<T>).data);
-    return first + (plan.first(step, part) + i) * kMoments;
+    return first + (plan.before(step, part) + i) * kMoments;
 }
 
 }  // namespace recurra::RECURRA_ISA

@@ -14,8 +14,8 @@ inline long share(long count, int k, int members) { return count * k / members; 
 
 // Rows are sorted by length and dealt out to `parts` threads in turn, so that the rows that are still going on at a step
 // are the first ones of each part, and all parts end at nearly the same time. Where all are of one length, neighbours stay
-// together, as lines of the cache that two threads write to would go back and forth. Within a step the going rows are
-// counted through: row i of a part has the number first(step, part) + i among all real steps of the sequence.
+// together, as lines of the cache that two threads write to would go back and forth. For the same reason the real steps of
+// the sequence are counted part by part: row i of a part has the number before(step, part) + i among them.
 class Plan {
 public:
     Plan(long steps, long rows, const long* lengths, int parts) : parts(parts), begin_(parts + 1) {
@@ -27,27 +27,27 @@ public:
         }
         for (int part = 0; part < parts; ++part) {
             begin_[part] = static_cast<long>(rows_.size());
-            const long begin = lengths ? part : share(rows, part, parts), end = lengths ? rows : share(rows, part + 1, parts);
-            for (long k = begin; k < end; k += lengths ? parts : 1) rows_.push_back(by_length[k]);
+            const long first = lengths ? part : share(rows, part, parts);
+            const long end = lengths ? rows : share(rows, part + 1, parts);
+            for (long k = first; k < end; k += lengths ? parts : 1) rows_.push_back(by_length[k]);
         }
         begin_[parts] = rows;
         for (const long b : rows_) lengths_.push_back(lengths ? lengths[b] : steps);
         this->steps = rows ? *std::max_element(lengths_.begin(), lengths_.end()) : 0;
-        first_.reserve(this->steps * parts + 1);
-        count_.reserve(this->steps * parts);
-        std::vector<long> going(parts);
-        for (int part = 0; part < parts; ++part) going[part] = begin_[part + 1] - begin_[part];
+        first_.assign(this->steps + 1, 0);
+        before_.reserve(parts * (this->steps + 1));
         long total = 0;
-        for (long step = 0; step < this->steps; ++step) {
-            for (int part = 0; part < parts; ++part) {
-                long& n = going[part];
+        for (int part = 0; part < parts; ++part) {
+            long n = begin_[part + 1] - begin_[part];
+            for (long step = 0; step < this->steps; ++step) {
                 while (n > 0 && lengths_[begin_[part] + n - 1] <= step) --n;
-                first_.push_back(total);
-                count_.push_back(n);
+                before_.push_back(total);
                 total += n;
+                first_[step + 1] += n;
             }
+            before_.push_back(total);
         }
-        first_.push_back(total);
+        std::partial_sum(first_.begin(), first_.end(), first_.begin());
     }
 
     int parts;
@@ -56,19 +56,11 @@ public:
     long begin(int part) const { return begin_[part]; }                        // the part's first place
     long row(long place) const { return rows_[place]; }                        // b
     long length(long place) const { return lengths_[place]; }
-    long count(long step, int part) const { return count_[step * parts + part]; }
-    long first(long step, int part) const { return first_[step * parts + part]; }
-    long first(long step) const { return first_[step * parts]; }               // of the step; the total for the last one
-    long count(long from, long to, int part) const {
-        long sum = 0;
-        for (long step = from; step < to; ++step) sum += count(step, part);
-        return sum;
-    }
-    long going(long step) const { return first(step + 1) - first(step); }
+    long before(long step, int part) const { return before_[part * (steps + 1) + step]; }
+    long count(long from, long to, int part) const { return before(to, part) - before(from, part); }
+    long count(long step, int part) const { return count(step, step + 1, part); }
+    long first(long step) const { return first_[step]; }  // real steps before this one, of all parts
     long total() const { return first_.back(); }
-
-    // Where the input of a step lies in time.
-    long time(long step, long place, bool reverse) const { return reverse ? length(place) - 1 - step : step; }
 
     // The step after `from` at which `rows` real rows have come together, or the last one.
     long forward_until(long from, long rows) const {
@@ -83,7 +75,7 @@ public:
     }
 
 private:
-    std::vector<long> begin_, rows_, lengths_, first_, count_;
+    std::vector<long> begin_, rows_, lengths_, first_, before_;
 };
 
 }  // namespace recurra

@@ -228,7 +228,7 @@ def run_tests(package: Path) -> subprocess.CompletedProcess[str]:
         f"sys.path.insert(0, {str(package)!r}); import recurra, pytest; "
         f"assert recurra.__file__.startswith({str(package)!r}), recurra.__file__; "
         "sys.exit(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', 'tests/ops', 'tests/nn/test_stream.py', "
-        "'tests/nn/test_inference.py']))"
+        "'tests/nn/test_compiled_stack.py']))"
     )
     environment = {**os.environ, "RECURRA_ISA": native.isa() or ""}
     return subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)

@@ -299,7 +299,7 @@ class Recurrent(nn.Module):
             stack = self._current_stack()
             if stack is not None and can_take(x, *state):
                 weights: Any = self._parameters.values()
-                if not graded or not any([tensor.requires_grad for tensor in (x, *state, *weights)]):
+                if not graded or not any(tensor.requires_grad for tensor in (x, *state, *weights)):
                     return stack.run(x, state, lengths, return_cells)
                 if stack.trains(weights):
                     return *stack.train(x, state, lengths), None

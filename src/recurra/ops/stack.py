@@ -29,7 +29,7 @@ class CompiledStack:
     ) -> None:
         """``compiled`` holds the layers from the input on, each with its directions side by side."""
         self._compiled, self._directions, self._weights = compiled, directions, tuple(weights)
-        self._addresses = [*map(_ADDRESS, self._weights)]
+        self._addresses, self._dtype = [*map(_ADDRESS, self._weights)], self._weights[0].dtype
         kept = [native.contiguous(sequence) for _, sequence in compiled]
         call = compiled[0][0]
         given = [native.given(tensors, one) for (one, _), tensors in zip(compiled, kept, strict=True)]
@@ -38,9 +38,7 @@ class CompiledStack:
         own = {id(weight) for weight in self._weights}
         of_calls = {native.Sequence._fields.index(name) for name in ("x", *_STATE)}
         self.reads_only_weights = all(
-            tensor is None or k in of_calls or id(tensor) in own
-            for tensors in kept
-            for k, tensor in enumerate(tensors)
+            tensor is None or k in of_calls or id(tensor) in own for tensors in kept for k, tensor in enumerate(tensors)
         )
         """Whether what is read is the weights themselves, so that no change of theirs can be missed."""
         projects = any(sequence.w_projection is not None for _, sequence in compiled)
@@ -107,14 +105,14 @@ class CompiledStack:
         """This stack; or the same of other tensors, where the weights lie elsewhere now."""
         if self._addresses == [*map(_ADDRESS, weights)]:
             return self
-        if not all(native.is_plain(weight, self._weights[0].dtype) for weight in weights):
+        if not all(native.is_plain(weight, self._dtype) for weight in weights):
             raise RuntimeError(
                 "[recurra.nn] between forward and backward the weights must stay what they are, they have been "
                 "converted or moved to another device. Call the layer again."
             )
-        there = dict(zip(map(id, self._weights), weights, strict=True))
+        there: dict[int, Any] = dict(zip(map(id, self._weights), weights, strict=True))
         compiled = [
-            (call, native.Sequence(*[None if tensor is None else there.get(id(tensor), tensor) for tensor in sequence]))
+            (call, native.Sequence(*[there.get(id(tensor), tensor) for tensor in sequence]))
             for call, sequence in self._compiled
         ]
         return CompiledStack(compiled, self._directions, weights)

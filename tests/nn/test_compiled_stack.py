@@ -1,5 +1,5 @@
-"""Whole sequences through the compiled stack: the same results without gradients as with them, and every change of the
-weights is seen."""
+"""Whole sequences through the compiled stack: the same results without gradients as with them, the same gradients as
+layer by layer, and every change of the weights is seen."""
 
 from __future__ import annotations
 
@@ -67,6 +67,109 @@ def test_the_results_are_those_with_gradients(form, layers, bidirectional, lengt
         assert_close(got, want.detach())
 
 
+def all_gradients(layer, x, state, lengths):
+    """Of a loss on all that comes out, for all that goes in."""
+    sources = [x, *tensors(state), *layer.parameters()]
+    results = tensors(layer(x, state, lengths=lengths))
+    drawn = torch.Generator().manual_seed(3)
+    loss = sum((t * torch.randn(t.shape, dtype=t.dtype, generator=drawn)).sum() for t in results)
+    return torch.autograd.grad(loss, sources)
+
+
+@pytest.mark.parametrize("lengths", [None, torch.tensor([4, 9, 0, 9, 7, 9])[::2]], ids=["full", "lengths"])
+@pytest.mark.parametrize(("layers", "bidirectional"), [(1, False), (1, True), (3, False), (2, True)])
+def test_the_gradients_are_those_of_layer_by_layer(form, layers, bidirectional, lengths, monkeypatch):
+    kind, options = form
+    layer = kind(6, 17, layers, batch_first=True, bidirectional=bidirectional, dtype=torch.float64, **options).eval()
+    x = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    state = given_state(layer, 3, torch.float64)
+    for part in tensors(state):
+        part.requires_grad_()
+    got = all_gradients(layer, x, state, lengths)
+    stack = layer._current_stack()
+    assert stack.trains(layer.parameters()) != bool(layer.proj_size), "another way was taken than the one under test"
+    monkeypatch.setattr(layer, "_current_stack", lambda: None)
+    for one, other in zip(got, all_gradients(layer, x, state, lengths), strict=True):
+        assert_close(one, other)
+
+
+def test_the_gradients_of_a_team_of_threads():
+    layer, x = LSTM(64, 32, 2, bidirectional=True), torch.randn(40, 32, 64, requires_grad=True)
+    state = given_state(layer, 32, torch.float32)
+    for part in state:
+        part.requires_grad_()
+    want = all_gradients(layer, x, state, None)
+    torch.set_num_threads(2)
+    try:
+        got = all_gradients(layer, x, state, None)
+    finally:
+        torch.set_num_threads(1)
+    for one, other in zip(got, want, strict=True):
+        assert_close(one, other, "gradient")
+
+
+def test_derivatives_of_the_derivatives():
+    layer = GRU(2, 3, 2, bidirectional=True, dtype=torch.float64)
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+    state = torch.randn(4, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(x, state, weight):
+        weights = {"weight_hh_l0_reverse": weight}
+        return torch.func.functional_call(layer, weights, (x, state), {"lengths": [4, 2]}, strict=False)
+
+    weight = layer.weight_hh_l0_reverse
+    assert torch.autograd.gradgradcheck(lambda x, state: layer(x, state, lengths=[4, 2]), (x, state))
+    assert torch.autograd.gradgradcheck(run, (x, state, weight))
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["moved", "saved elsewhere"])
+def test_weights_that_lie_elsewhere_by_the_time_of_backward(late):
+    layer, x = LSTM(4, 8, 2, bidirectional=True), torch.randn(5, 3, 4)
+    layer(x)[0].square().sum().backward()
+    want = [weight.grad for weight in layer.parameters()]
+    layer.zero_grad()
+    if late:
+        with torch.autograd.graph.saved_tensors_hooks(torch.clone, lambda saved: saved):
+            loss = layer(x)[0].square().sum()
+    else:
+        loss = layer(x)[0].square().sum()
+        for weight in layer.parameters():
+            weight.data = weight.data.clone()
+    loss.backward()
+    for weight, gradient in zip(layer.parameters(), want, strict=True):
+        assert torch.equal(weight.grad, gradient)
+
+
+def test_weights_that_were_converted_before_backward_are_refused():
+    layer = RNN(4, 8)
+    loss = layer(torch.randn(5, 3, 4))[0].sum()
+    layer.half()
+    with pytest.raises(RuntimeError, match="between forward and backward the weights must stay what they are"):
+        loss.backward()
+
+
+def test_a_weight_of_two_layers_has_both_gradients():
+    layer, x = LSTM(8, 8, 2), torch.randn(5, 3, 8)
+    layer.weight_hh_l1 = layer.weight_hh_l0
+    apart = LSTM(8, 8, 2)
+    apart.load_state_dict(layer.state_dict())
+    for one in (layer, apart):
+        one(x)[0].square().sum().backward()
+    assert_close(layer.weight_hh_l0.grad, apart.weight_hh_l0.grad + apart.weight_hh_l1.grad)
+
+
+def test_what_is_kept_for_backward_serves_twice_and_is_watched():
+    layer, x = LSTM(4, 8, 2), torch.randn(5, 3, 4)
+    loss = layer(x)[0].square().sum()
+    weights = list(layer.parameters())
+    first, second = (torch.autograd.grad(loss, weights, retain_graph=True) for _ in range(2))
+    assert all(map(torch.equal, first, second))
+    with torch.no_grad():
+        layer.weight_hh_l0.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_any_layout_of_input_and_state():
     layer = LSTM(6, 8, 2).eval()
     x, h = torch.randn(6, 2, 5).permute(2, 1, 0), torch.randn(8, 2, 2).permute(2, 1, 0)
@@ -75,6 +178,12 @@ def test_any_layout_of_input_and_state():
         want = tensors(layer(x.contiguous(), (h.contiguous(), h.contiguous())))
     for one, other in zip(got, want, strict=True):
         assert torch.equal(one, other)
+
+
+def test_lengths_that_are_every_second_one():
+    layer, x = LSTM(6, 8).eval(), torch.randn(5, 3, 6)
+    with torch.no_grad():
+        assert torch.equal(layer(x, lengths=torch.tensor([5, 1, 2, 1, 0])[::2])[0], layer(x, lengths=[5, 2, 0])[0])
 
 
 def test_the_state_that_was_given_stays_as_it_was():
