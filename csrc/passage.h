@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -17,7 +18,7 @@ struct Ends {
     long T, B;
     int threads;
     Address lengths;
-    Triple x, before;  // before: h, c and the gates; 0 for what the cell has not
+    Triple x, before;  // before: h, c and the gates; 0 for what the cell has not, and all of them for zeros
 };
 
 // What forward leaves for backward: the outputs of all layers but the last, and what each layer and direction saves.
@@ -47,17 +48,18 @@ public:
     // Without gradients: the weights stay packed from call to call.
     void run(const Ends& ends, const Triple& y, const Triple& cells, const Triple& after) const {
         const std::size_t bytes = last_ > 0 ? between(ends) : 0;
-        const Block even(bytes), odd(bytes);
+        const Block even(bytes), odd(bytes), zeros(bytes_of_zeros(ends));
         const auto behind = [&](long layer) { return dense(ends, layer % 2 ? odd : even, width()); };
-        walk(ends, behind, y, cells, after,
+        walk(ends, zeros, behind, y, cells, after,
              [&](std::size_t k, const Problem<T>& p, const Outputs<T>& out) { runs_[k]->run(p, out); });
     }
 
     std::unique_ptr<Trail> train(const Ends& ends, const Triple& y, const Triple& after) const {
         auto trail = std::make_unique<Trail>();
         for (long layer = 0; layer < last_; ++layer) trail->between.push_back(std::make_unique<Block>(between(ends)));
+        const Block zeros(bytes_of_zeros(ends));
         const auto behind = [&](long layer) { return dense(ends, *trail->between[layer], width()); };
-        walk(ends, behind, y, Triple{}, after, [&](std::size_t, const Problem<T>& p, Outputs<T> out) {
+        walk(ends, zeros, behind, y, Triple{}, after, [&](std::size_t, const Problem<T>& p, Outputs<T> out) {
             trail->saved.push_back(std::make_unique<Block>(kernels<T>().saved(p)));
             out.saved = trail->saved.back()->data();
             kernels<T>().forward(p, out);
@@ -72,6 +74,7 @@ public:
         const bool both = directions_ > 1;
         const std::size_t bytes = last_ > 0 ? between(ends) : 0, of_x = ends.T * ends.B * given_[0].sizes[2] * sizeof(T);
         const Block even(bytes), odd(bytes), second(both ? std::max(bytes, dx[0] ? of_x : 0) : 0);
+        const Block zeros(bytes_of_zeros(ends));
         const auto behind = [&](long layer) { return dense(ends, *trail.between[layer], width()); };
         const auto gradient = [&](long layer) { return dense(ends, layer % 2 ? odd : even, width()); };
         for (long layer = last_; layer >= 0; --layer) {
@@ -88,7 +91,7 @@ public:
                 const std::array<Triple, 3> read{of_direction(out, direction, P()), of_direction(dout, direction, P())};
                 const std::array<Triple, 3> steps{direction == 0 ? din : of_second};
                 kernels<T>().backward(
-                    problem<T>(op_, at_ends(ends, k, layer == 0 ? ends.x : behind(layer - 1))),
+                    problem<T>(op_, at_ends(ends, zeros, k, layer == 0 ? ends.x : behind(layer - 1))),
                     gradients<T>(read, of_layer(ends, dafter, k), address(*trail.saved[k]),
                                  steps, write));
                 if (direction > 0 && din[0]) add(ends, recurra::steps<T>(din), recurra::steps<const T>(of_second), D);
@@ -149,23 +152,34 @@ private:
         return state;
     }
 
-    Given at_ends(const Ends& ends, std::size_t k, const Triple& x) const {
+    // Room for a state of one layer, if none is given.
+    std::size_t bytes_of_zeros(const Ends& ends) const {
+        return ends.before[0] ? 0 : ends.B * std::max(P(), H() * std::max(1L, count(op_.gate_rows))) * sizeof(T);
+    }
+
+    Given at_ends(const Ends& ends, const Block& zeros, std::size_t k, const Triple& x) const {
         Given one = given_[k];
-        const auto [h0, c0, gates0] = of_layer(ends, ends.before, k);
         one.sizes[0] = ends.T, one.sizes[1] = ends.B, one.threads = ends.threads, one.lengths = ends.lengths;
-        one.x = x, one.h0 = h0, one.c0 = c0, one.gates0 = gates0;
+        one.x = x;
+        if (ends.before[0]) {
+            const auto [h0, c0, gates0] = of_layer(ends, ends.before, k);
+            one.h0 = h0, one.c0 = c0, one.gates0 = gates0;
+        } else {
+            std::memset(zeros.data(), 0, bytes_of_zeros(ends));
+            for (Address* part : {&one.h0, &one.c0, &one.gates0}) *part = *part ? address(zeros) : 0;
+        }
         return one;
     }
 
     // From the first layer to the last: forward(k, problem, outputs).
     template <class Behind, class Run>
-    void walk(const Ends& ends, Behind&& behind, const Triple& y, const Triple& cells, const Triple& after,
+    void walk(const Ends& ends, const Block& zeros, Behind&& behind, const Triple& y, const Triple& cells, const Triple& after,
               Run&& forward) const {
         for (std::size_t k = 0; k < given_.size(); ++k) {
             const long layer = static_cast<long>(k) / directions_;
             const int direction = static_cast<int>(k) % directions_;
             const Triple out = layer == last_ ? y : behind(layer), of_cells = layer == last_ ? cells : Triple{};
-            forward(k, problem<T>(op_, at_ends(ends, k, layer == 0 ? ends.x : behind(layer - 1))),
+            forward(k, problem<T>(op_, at_ends(ends, zeros, k, layer == 0 ? ends.x : behind(layer - 1))),
                     outputs<T>(of_direction(out, direction, P()), of_direction(of_cells, direction, H()),
                                of_layer(ends, after, k), 0));
         }

@@ -293,16 +293,17 @@ class Recurrent(nn.Module):
             state = None if state is None else tuple(part.to(dtype) for part in state)
             with torch.autocast(x.device.type, enabled=False):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells, brief=True)
-        state = self._read_state(state, x, layout)
+        given = self._read_state(state, x, layout)  # none for zeros
         graded = torch.is_grad_enabled()
         if not (self._draws or (graded and (brief or return_cells))):
             stack = self._current_stack()
-            if stack is not None and can_take(x, *state):
+            if stack is not None and can_take(x, *given):
                 weights: Any = self._parameters.values()
-                if not graded or not any(tensor.requires_grad for tensor in (x, *state, *weights)):
-                    return stack.run(x, state, lengths, return_cells)
+                if not graded or not any(tensor.requires_grad for tensor in (x, *given, *weights)):
+                    return stack.run(x, given, lengths, return_cells)
                 if stack.trains(weights):
-                    return *stack.train(x, state, lengths), None
+                    return *stack.train(x, given, lengths), None
+        state = given or tuple(x.new_zeros(shape) for shape in self._state_shapes(x))
         masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         compiled: Kernel = "cpu-bfloat16" if brief else "cpu"
@@ -333,16 +334,15 @@ class Recurrent(nn.Module):
         return x, final, _beside(cells) if cells else None
 
     def _read_state(self, state: State | None, x: Tensor, layout: Layout) -> State:
-        """The parts of the state as ``[L, B, ·]`` (L counts both directions), zeros if none came; it is checked."""
+        """The parts of the state as ``[L, B, ·]`` (L counts both directions), none if none came; all is checked."""
         where, weight = type(self).__name__, self.weight_ih_l0
         if x.shape[2] != self.input_size:
             raise ShapeError(f"{where}.input", f"must have {self.input_size} features, got {list(x.shape)}.")
         if x.dtype != weight.dtype:
             raise ShapeError(f"{where}.input", f"must have the weights' {weight.dtype}, got {x.dtype}. Convert one.")
-        L, B = self.num_layers * self._directions, x.shape[1]
-        expected = [(L, B, size) for size in self._state_sizes()]
         if state is None:
-            return tuple([x.new_zeros(shape) for shape in expected])
+            return ()
+        expected = self._state_shapes(x)
         if not layout.batched:
             state = tuple(part.unsqueeze(1) if part.dim() == 2 else part for part in state)
         if [tuple(part.shape) for part in state] != expected:
@@ -350,6 +350,11 @@ class Recurrent(nn.Module):
         if any(part.dtype != x.dtype for part in state):
             raise ShapeError(f"{where}.hx", f"must be {x.dtype}, got {[part.dtype for part in state]}.")
         return state
+
+    def _state_shapes(self, x: Tensor) -> list[tuple[int, int, int]]:
+        """Those of the state's parts for ``x [T, B, D]``."""
+        L, B = self.num_layers * self._directions, x.shape[1]
+        return [(L, B, size) for size in self._state_sizes()]
 
 
 def _beside(parts: list[Tensor]) -> Tensor:

@@ -14,7 +14,7 @@ from recurra.types import State
 
 _ADDRESS = Tensor.data_ptr
 _STATE = ("h0", "c0", "gates0")
-_ABSENT = (0, 0)  # of h, c and the gates, what the cell has not
+_ABSENT = (0, 0, 0)  # of h, c and the gates
 
 
 class CompiledStack:
@@ -34,6 +34,8 @@ class CompiledStack:
         call = compiled[0][0]
         given = [native.given(tensors, one) for (one, _), tensors in zip(compiled, kept, strict=True)]
         spans = [(weight.data_ptr(), weight.numel() * weight.element_size()) for weight in self._weights]
+        parts = [getattr(compiled[0][1], name) for name in _STATE]
+        self._sizes = [part.shape[1] for part in parts if part is not None]
         self._passage = native.module.Passage(call.operator, given, directions, spans)
         own = {id(weight) for weight in self._weights}
         of_calls = {native.Sequence._fields.index(name) for name in ("x", *_STATE)}
@@ -56,10 +58,10 @@ class CompiledStack:
     ) -> tuple[Tensor, State, Tensor | None]:
         """The output ``[T, B, O]`` of ``x [T, B, D]``, the final state, and on request the last layer's cell states.
 
-        The state's parts are ``[L, B, ·]``, where L counts layers times directions. Without gradients.
+        The state's parts are ``[L, B, ·]``, where L counts layers times directions; none for zeros. Without gradients.
         """
         x, state, y, after = self._ends(x, state)
-        cells = native.like_input(x, self._directions * after[1].shape[2]) if return_cells else None
+        cells = native.like_input(x, self._directions * self._sizes[1]) if return_cells else None
         self._passage.run(
             *self._start(x, state, lengths), native.steps_of(y), native.steps_of(cells), _addresses(after)
         )
@@ -110,15 +112,17 @@ class CompiledStack:
                 "[recurra.nn] between forward and backward the weights must stay what they are, they have been "
                 "converted or moved to another device. Call the layer again."
             )
-        there: dict[int, Any] = dict(zip(map(id, self._weights), weights, strict=True))
-        compiled = [
-            (call, native.Sequence(*[there.get(id(tensor), tensor) for tensor in sequence]))
-            for call, sequence in self._compiled
-        ]
+        there = dict(zip(map(id, self._weights), weights, strict=True))
+        compiled = []
+        for call, sequence in self._compiled:
+            moved: Any = [there.get(id(tensor), tensor) for tensor in sequence]
+            compiled.append((call, native.Sequence(*moved)))
         return CompiledStack(compiled, self._directions, weights)
 
     def by_reference(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, ...]:
         """The output and the parts of the final state, in torch's own operations."""
+        L, B = len(self._compiled), x.shape[1]
+        state = state or tuple(x.new_zeros(L, B, size) for size in self._sizes)
         finals: list[State] = []
         outputs: list[Tensor] = []  # of the layer's directions
         for k, (call, sequence) in enumerate(self._compiled):
@@ -133,7 +137,9 @@ class CompiledStack:
     def _ends(self, x: Tensor, state: State) -> tuple[Tensor, State, Tensor, State]:
         """What comes in, as the kernels read it, and room for the output and the final state."""
         x, state = _dense(x, state)
-        return x, state, native.like_input(x, self._directions * state[0].shape[2]), tuple(map(torch.empty_like, state))
+        L, B = len(self._compiled), x.shape[1]
+        y = native.like_input(x, self._directions * self._sizes[0])
+        return x, state, y, tuple([x.new_empty(L, B, size) for size in self._sizes])
 
     def _start(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Any, ...]:
         T, B, _ = x.shape
@@ -147,7 +153,7 @@ def _dense(x: Tensor, state: State) -> tuple[Tensor, State]:
 
 def _addresses(state: Sequence[Tensor | None]) -> tuple[int, ...]:
     """Of h, c and the gates; 0 for what is not there."""
-    return (*map(native.address_of, state), *_ABSENT[: 3 - len(state)])
+    return (*map(native.address_of, state), *_ABSENT[len(state) :])
 
 
 class _Differentiable(torch.autograd.Function):
