@@ -184,16 +184,19 @@ template <class T> struct Blocked {
     const T* weights;
 };
 
-// sums [r, kPanel W] = the first `vectors` vectors of the product.
-template <class T> __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, const Blocked<T>& p) {
+// sums [r, kPanel W]: the first `vectors` vectors of the product of the blocks [from, to), added to what is there unless
+// they are the first ones.
+template <class T>
+__attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, const Blocked<T>& p, long from, long to) {
     constexpr int W = kWidth<T>;
     with_count<kRows>(r, [&](auto R) {
         with_count<kPanel>(vectors, [&](auto N) {
             constexpr int n = decltype(R)::value, m = decltype(N)::value;
             Tile<T, n, m> acc = {};
+            if (from > 0) read_tile<T, n, m>(acc, sums, kPanel * W);
             const T* rows[n];
-            for (int i = 0; i < n; ++i) rows[i] = p.rows[i];
-            for (long block = 0; block < p.blocks; ++block) {
+            for (int i = 0; i < n; ++i) rows[i] = p.rows[i] + from * p.apart;
+            for (long block = from; block < to; ++block) {
                 multiply_streams<T, n, m>(acc, p.count, rows, p.weights + block * p.count * W, p.blocks * p.count * W);
                 for (int i = 0; i < n; ++i) rows[i] += p.apart;
             }
@@ -203,23 +206,32 @@ template <class T> __attribute__((noinline)) void multiply_blocks(long r, long v
 }
 
 // Rows [begin, end) times the weights of the vectors [first, last): leave(sum, vector, row) for each. The rows of `of` are
-// those that row(i) tells.
+// those that row(i) tells. Weights are taken a few blocks at a time for many rows, so that they stay in the nearest cache
+// from one group of rows to the next.
 template <class T, class Row, class Leave>
 inline void multiply_vectors(long first, long last, long begin, long end, Blocked<T> of, Row&& row, Leave&& leave) {
-    constexpr long W = kWidth<T>;
+    constexpr long W = kWidth<T>, kMany = 16 * kRows, kNearest = 32 << 10;  // bytes
+    const long block_bytes = of.count * kPanel * W * static_cast<long>(sizeof(T));
+    const long few = end - begin > kRows ? std::max(1L, kNearest / block_bytes) : of.blocks;
     const T* const weights = of.weights;
     const T* rows[kRows];
     of.rows = rows;
+    alignas(64) T all_sums[kMany * kPanel * kWidth<T>];
     for_vectors(first, last, [&](long v, long vectors) {
         of.weights = weights + v * of.blocks * of.count * W;
-        for_rows(begin, end, [&](long at, long r) {
-            alignas(64) T sums[kRows * kPanel * kWidth<T>];
-            for (long i = 0; i < r; ++i) rows[i] = row(at + i);
-            multiply_blocks<T>(r, vectors, sums, of);
-            for (long i = 0; i < r; ++i) {
-                for (long j = 0; j < vectors; ++j) leave(load(sums + (i * kPanel + j) * W), v + j, at + i);
+        for (long start = begin; start < end; start += kMany) {
+            for (long from = 0; from < of.blocks; from += few) {
+                const long to = std::min(of.blocks, from + few);
+                for_rows(start, std::min(end, start + kMany), [&](long at, long r) {
+                    T* const sums = all_sums + (at - start) * kPanel * W;
+                    for (long i = 0; i < r; ++i) rows[i] = row(at + i);
+                    multiply_blocks<T>(r, vectors, sums, of, from, to);
+                    for (long i = 0; to == of.blocks && i < r; ++i) {
+                        for (long j = 0; j < vectors; ++j) leave(load(sums + (i * kPanel + j) * W), v + j, at + i);
+                    }
+                });
             }
-        });
+        }
     });
 }
 
