@@ -87,10 +87,16 @@ FAULTS = (
         "for (; k + 1 < count; ++k, panel += kStep) add",
     ),
     Fault(
+        "a product forgets the blocks before",
+        "tile.h",
+        "if (from > 0) read_tile<T, n, m>(acc, sums, kPanel * W);",
+        "",
+    ),
+    Fault(
         "one step too far back in time",
-        "plan.h",
-        "return reverse ? length(place) - 1 - step : step;",
-        "return reverse ? length(place) - std::min(2L, length(place)) - step + (step > 0) : step;",
+        "forward.h",
+        "return f.p_.reverse ? g.length - 1 - step : step;",
+        "return f.p_.reverse ? g.length - std::min(2L, g.length) - step + (step > 0) : step;",
     ),
     Fault(
         "a finished row goes on",
@@ -113,7 +119,7 @@ FAULTS = (
     Fault(
         "dropout's mask is forgotten in backward",
         "backward.h",
-        "dh *= load(mask.at(0, f.plan_.row(place)) + at, std::max(0L, std::min(W, f.p_.P - at)));",
+        "dh *= load(mask.at(0, g.b) + at, std::max(0L, std::min(W, f.p_.P - at)));",
         "",
     ),
     Fault(
@@ -150,8 +156,8 @@ FAULTS = (
     Fault(
         "full peepholes: their gradient takes the place of the old cell's",
         "backward.h",
-        "return store(f.dc_ + at, load(f.dc_ + at) + sum);",
-        "return store(f.dc_ + at, sum);",
+        "return store(g.dc + at, load(g.dc + at) + sum);",
+        "return store(g.dc + at, sum);",
     ),
     Fault(
         "GRU: z resets in place of r",
@@ -187,6 +193,13 @@ FAULTS = (
         "bindings.cpp",
         "same(address) && same(version)",
         "same(address) && (++k, true)",
+    ),
+    Fault("the gradient of x is the second direction's alone", "passage.h", "sum[k] += more[k];", "sum[k] = more[k];"),
+    Fault(
+        "the gradients of the states of all layers lie in one place",
+        "passage.h",
+        "const Triple dh = of_layer(ends, dbefore, k);",
+        "const Triple dh = dbefore;",
     ),
     Fault("the weights' last bytes are not looked at", "fingerprint.h", "add(rest);", ""),
     Fault(

@@ -108,6 +108,29 @@ def test_the_gradients_of_a_team_of_threads():
         assert_close(one, other, "gradient")
 
 
+ARRIVING = {
+    "of one number": lambda y, h: y.sum() + h.sum(),
+    "of each feature": lambda y, h: (y.sum((0, 1)) * h.sum((0, 1)).repeat(2)).sum(),
+    "of each row": lambda y, h: (y.sum((0, 2)) * h.sum((0, 2))).sum(),
+    "batch first": lambda y, h: (h.transpose(0, 1).flatten(1) * torch.arange(20.0)).sum(),
+    "features first": lambda y, h: (y.permute(2, 0, 1).flatten() * torch.arange(150.0)).sum() + (h.mT[2:] ** 2).sum(),
+    "of the state alone": lambda y, h: h[1:, ::2].square().sum(),
+    "of the output alone": lambda y, h: y[::2, 1:].square().sum(),
+}
+
+
+@pytest.mark.parametrize("loss", ARRIVING.values(), ids=ARRIVING)
+def test_gradients_arrive_in_any_layout(loss, monkeypatch):
+    layer, x = GRU(4, 5, 2, bidirectional=True), torch.randn(5, 3, 4)
+    found = []
+    for _ in range(2):
+        y, h = layer(x)
+        found.append(torch.autograd.grad(loss(y, h), list(layer.parameters())))
+        monkeypatch.setattr(layer, "_current_stack", lambda: None)
+    for got, want in zip(*found, strict=True):
+        assert_close(got, want, "gradient")
+
+
 def test_derivatives_of_the_derivatives():
     layer = GRU(2, 3, 2, bidirectional=True, dtype=torch.float64)
     x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)

@@ -95,7 +95,8 @@ class CompiledStack:
         dx = native.like_input(x, x.shape[2]) if needed[0] else None
         dstate = [torch.empty_like(part) if need else None for part, need in zip(state, needed[1:n], strict=True)]
         dweights = [torch.empty_like(w) if need else None for w, need in zip(self._weights, needed[n:], strict=True)]
-        dy, *dafter = [native.dense(gradient) for gradient in arriving]
+        dy = native.dense(arriving[0])
+        dafter = [part if part is None else part.contiguous() for part in arriving[1:]]
         self._passage.back(
             *self._start(x, state, lengths),
             *(trail, native.steps_of(y), native.steps_of(dy), _addresses(dafter)),
