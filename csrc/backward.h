@@ -478,7 +478,7 @@ private:
         // The gradients of the old state: through its products, and directly.
         void to_the_old_state(long step, long n) {
             const long row0 = row_at(step);
-            through(1, first_h, last_h, row0, row0 + n, [&](Vec<T> dh, long v, long row) {
+            through(1, step, first_h, last_h, row0, row0 + n, [&](Vec<T> dh, long v, long row) {
                 const Going& g = going[row - row0];
                 const long at = v * W;
                 if (const auto& mask = f.p_.variant.drop_h) {
@@ -489,7 +489,7 @@ private:
             });
             for (long k = 2; k < f.layout_.early(); ++k) {
                 const Operand operand = f.layout_.factors[k].operand;
-                through(k, first_panel, last_panel, row0, row0 + n, [&](Vec<T> sum, long v, long row) {
+                through(k, step, first_panel, last_panel, row0, row0 + n, [&](Vec<T> sum, long v, long row) {
                     const Going& g = going[row - row0];
                     const long at = v * W;
                     if (operand == Operand::cell) return store(g.dc + at, load(g.dc + at) + sum);
@@ -500,11 +500,11 @@ private:
 
         // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
         template <class Leave>
-        void through(long k, long first, long last, long begin, long end, Leave&& leave) const {
+        void through(long k, long turn, long first, long last, long begin, long end, Leave&& leave) const {
             const T* dsums = f.dsums_of(f.layout_.factors[k]);
             multiply_vectors<T>(
                 first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk.rows * kPanelWidth, nullptr, f.streams_[k]},
-                [&](long row) { return dsums + row * kPanelWidth; }, leave);
+                [&](long row) { return dsums + row * kPanelWidth; }, leave, turn);
         }
 
         // The products over the chunk: dx, and what it adds to the gradients of the weights.
@@ -586,7 +586,7 @@ private:
 
         void input_gradient() {
             const long D = f.p_.D;
-            through(0, 0, vectors(D), mine(chunk.rows), mine_end(chunk.rows), [&](Vec<T> dx, long v, long row) {
+            through(0, 0, 0, vectors(D), mine(chunk.rows), mine_end(chunk.rows), [&](Vec<T> dx, long v, long row) {
                 store(f.chunk_rows_[row].dx + v * W, dx, D - v * W);
             });
         }

@@ -181,18 +181,18 @@ private:
             }
             for (long panel = first_panel; panel < last_panel; ++panel) {
                 const T *weights = f.packed_->factor(0, panel), *bias = C::kParts ? nullptr : f.packed_->bias(panel);
+                const long following = panel + 1 < last_panel ? panel + 1 : -1;
                 for_rows(0, n, [&](long first, long r) {
                     add_products<T>(r, sums(panel, first), bias, 0,
-                                    {p.D, &rows[first], weights, ahead(0, p.D, panel, first, n)});
+                                    {p.D, &rows[first], weights, ahead(0, p.D, following, first, n)});
                 });
             }
         }
 
-        // While a group of rows is multiplied by a panel of K features, it asks for its share of the next one.
-        Ahead<T> ahead(long factor, long K, long panel, long first, long n) const {
-            if (f.layout_.columns() * K * static_cast<long>(sizeof(T)) <= kFar) return {};
-            const T* next = f.packed_->factor(factor, panel + 1 < last_panel ? panel + 1 : first_panel);
-            return Ahead<T>::share(next, K, first, n);
+        // While a group of rows is multiplied by a panel of K features, it asks for its share of the following one.
+        Ahead<T> ahead(long factor, long K, long following, long first, long n) const {
+            if (following < 0 || f.layout_.columns() * K * static_cast<long>(sizeof(T)) <= kFar) return {};
+            return Ahead<T>::share(f.packed_->factor(factor, following), K, first, n);
         }
 
         long time(long step, const Going& g) const { return f.p_.reverse ? g.length - 1 - step : step; }
@@ -233,18 +233,18 @@ private:
         void advance(long step, long row) {
             const Problem<T>& p = f.p_;
             const long n = list(step);
-            for (long panel = first_panel; panel < last_panel; ++panel) {
+            for_turning(first_panel, last_panel, step, [&](long panel, long following) {
                 const T* begun = f.joined_ ? f.packed_->bias(panel) : sums(panel, row);
                 const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
                 for_rows(0, n, [&](long first, long r) {
                     alignas(64) T tile[kRows * kPanelWidth];
                     add_products<T>(r, tile, begun + first * next, next,
-                                    {p.P, &rows[first], f.packed_->factor(1, panel), ahead(1, p.P, panel, first, n)},
+                                    {p.P, &rows[first], f.packed_->factor(1, panel), ahead(1, p.P, following, first, n)},
                                     {f.joined_ ? p.D : 0, &inputs[first], f.packed_->factor(0, panel)});
                     for (long i = 0; i < r; ++i) apply(tile + i * kPanelWidth, panel, going[first + i]);
                     for (long i = 0; C::kHasCell && i < r; ++i) finish(tile + i * kPanelWidth, panel, going[first + i]);
                 });
-            }
+            });
             if constexpr (C::kHasCell) {
                 if (!C::kPlain && p.w_projection) project_hidden(n);
             }

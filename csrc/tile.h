@@ -132,6 +132,13 @@ template <class Body> inline void for_rows(long begin, long end, Body&& body) {
     }
 }
 
+// Call body(k, following) from begin to end at even turns and back at odd ones; following: the next k, -1 for none. What a
+// turn ends with is still in a near cache when the next one begins with it.
+template <class Body> inline void for_turning(long begin, long end, long turn, Body&& body) {
+    const long step = turn % 2 ? -1 : 1;
+    for (long k = step > 0 ? begin : end - 1, n = end - begin; n > 0; --n, k += step) body(k, n > 1 ? k + step : -1);
+}
+
 // Likewise for vectors, in groups of up to kPanel.
 template <class Body> inline void for_vectors(long begin, long end, Body&& body) {
     for (long first = begin; first < end; first += kPanel) body(first, std::min<long>(kPanel, end - first));
@@ -209,7 +216,8 @@ __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, co
 // those that row(i) tells. Weights are taken a few blocks at a time for many rows, so that they stay in the nearest cache
 // from one group of rows to the next.
 template <class T, class Row, class Leave>
-inline void multiply_vectors(long first, long last, long begin, long end, Blocked<T> of, Row&& row, Leave&& leave) {
+inline void multiply_vectors(long first, long last, long begin, long end, Blocked<T> of, Row&& row, Leave&& leave,
+                             long turn = 0) {
     constexpr long W = kWidth<T>, kMany = 16 * kRows, kNearest = 32 << 10;  // bytes
     const long block_bytes = of.count * kPanel * W * static_cast<long>(sizeof(T));
     const long few = end - begin > kRows ? std::max(1L, kNearest / block_bytes) : of.blocks;
@@ -217,7 +225,8 @@ inline void multiply_vectors(long first, long last, long begin, long end, Blocke
     const T* rows[kRows];
     of.rows = rows;
     alignas(64) T all_sums[kMany * kPanel * kWidth<T>];
-    for_vectors(first, last, [&](long v, long vectors) {
+    for_turning(0, (last - first + kPanel - 1) / kPanel, turn, [&](long group, long) {
+        const long v = first + group * kPanel, vectors = std::min<long>(kPanel, last - v);
         of.weights = weights + v * of.blocks * of.count * W;
         for (long start = begin; start < end; start += kMany) {
             for (long from = 0; from < of.blocks; from += few) {
