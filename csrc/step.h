@@ -1,6 +1,8 @@
 // One step at a time, for streams: weights packed once, nothing else between the caller and the arithmetic.
 #pragma once
 
+#include <atomic>
+
 #include "kernels.h"
 #include "layout.h"
 #include "memory.h"
@@ -30,10 +32,12 @@ public:
         const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam && worth_a_team(2.0 * total)
                                 ? threads
                                 : 1;
+        const long turn = turn_.load(std::memory_order_relaxed);
+        turn_.store(turn + 1, std::memory_order_relaxed);  // of two threads at once one may be missed: only speed knows it
         run_team(members, [&](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
-            const long last = share(layout_.panels, member + 1, members);
-            for (long panel = share(layout_.panels, member, members); panel < last; ++panel) {
+            const long first_panel = share(layout_.panels, member, members);
+            for_turning(first_panel, share(layout_.panels, member + 1, members), turn, [&](long panel, long) {
                 for_rows(0, B, [&](long first, long count) { with_count<kRows>(count, [&](auto R) {
                     constexpr int r = decltype(R)::value;
                     Tile<T, r, 4> acc;
@@ -48,7 +52,7 @@ public:
                     }
                     for (int i = 0; i < r; ++i) apply(acc[i], panel, (first + i) * p_.H, before, after);
                 }); });
-            }
+            });
         });
     }
 
@@ -116,6 +120,7 @@ private:
     const C cell_;
     const Layout<C, T> layout_;
     const Block columns_, weights_;
+    mutable std::atomic<long> turn_{0};  // steps there and back over the panels
 };
 
 }  // namespace recurra::RECURRA_ISA
