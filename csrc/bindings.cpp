@@ -207,37 +207,39 @@ NB_MODULE(_native, m) {
             [](const Passage& passage, long T, long B, int threads, Address lengths, const Triple& x,
                const Triple& before, const Triple& y, const Triple& cells, const Triple& after) {
                 passage.with([&](const auto& layers) {
-                    layers.run({T, B, threads, lengths, x, before}, y, cells, after);
+                    layers.run({T, B, threads, lengths, x, before, {}, {}}, y, cells, after);
                 });
             },
             released)
         .def(
             "train",
             [](const Passage& passage, long T, long B, int threads, Address lengths, const Triple& x,
-               const Triple& before, const Triple& y, const Triple& after) {
+               const Triple& before, const std::vector<Masks>& masks, const std::vector<Triple>& dropout,
+               const Triple& y, const Triple& after) {
                 return passage.with([&](const auto& layers) {
-                    return layers.train({T, B, threads, lengths, x, before}, y, after);
+                    return layers.train({T, B, threads, lengths, x, before, masks, dropout}, y, after);
                 });
             },
             released)
         .def(
             "back",
             [](const Passage& passage, long T, long B, int threads, Address lengths, const Triple& x,
-               const Triple& before, const Trail& trail, const Triple& y, const Triple& dy, const Triple& dafter,
-               const Triple& dx, const Triple& dbefore, const std::vector<Address>& dweights) {
+               const Triple& before, const std::vector<Masks>& masks, const std::vector<Triple>& dropout,
+               const Trail& trail, const Triple& y, const Triple& dy, const Triple& dafter, const Triple& dx,
+               const Triple& dbefore, const std::vector<Address>& dweights) {
                 passage.with([&](const auto& layers) {
-                    layers.back({T, B, threads, lengths, x, before}, trail, y, dy, dafter, dx, dbefore, dweights);
+                    const Ends ends{T, B, threads, lengths, x, before, masks, dropout};
+                    layers.back(ends, trail, y, dy, dafter, dx, dbefore, dweights);
                 });
             },
             released);
     nb::class_<Given>(m, "Given")
         .def("__init__", [](Given* self, const std::array<long, 5>& sizes, Address lengths, bool reverse, bool brief,
-                            int threads, const Triple& x, const std::array<Address, 18>& tensors, const Triple& keep_h,
-                            const Triple& keep_c, const Triple& drop_h) {
+                            int threads, const Triple& x, const std::array<Address, 18>& tensors, const Masks& masks) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
                          norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0] = tensors;
             new (self) Given{sizes, lengths, reverse, brief, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
                              h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection,
-                             w_cell, bias_cell, w_gates, gates0, keep_h, keep_c, drop_h};
+                             w_cell, bias_cell, w_gates, gates0, masks};
         });
 }

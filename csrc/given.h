@@ -12,7 +12,7 @@ using Address = std::uintptr_t;
 using Triple = std::array<Address, 3>;
 
 template <class T> T* at(Address address) { return reinterpret_cast<T*>(address); }
-template <class T> Steps<T> steps(const std::array<Address, 3>& a) {
+template <class T> Steps<T> steps(const Triple& a) {
     return {at<T>(a[0]), static_cast<long>(a[1]), static_cast<long>(a[2])};
 }
 
@@ -25,16 +25,18 @@ struct Operator {
     double cell_clip, zoneout_h, zoneout_c;
 };
 
+using Masks = std::array<Triple, 3>;  // keep_h, keep_c, drop_h
+
 // Sizes T, B, D, H, P; addresses in the order of recurra/ops/native.py's `Given`.
 struct Given {
     std::array<long, 5> sizes;
     Address lengths;
     bool reverse, brief;
     int threads;
-    std::array<Address, 3> x;
+    Triple x;
     Address w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, peephole_i, peephole_f, peephole_o;
     Address norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0;
-    std::array<Address, 3> keep_h, keep_c, drop_h;
+    Masks masks;
 };
 
 template <class T> Problem<T> problem(const Operator& op, const Given& g) {
@@ -61,7 +63,8 @@ template <class T> Problem<T> problem(const Operator& op, const Given& g) {
     v.peephole_o = at<const T>(g.peephole_o);
     v.norm_input = at<const T>(g.norm_input), v.norm_recurrent = at<const T>(g.norm_recurrent);
     v.norm_cell = at<const T>(g.norm_cell), v.norm_cell_bias = at<const T>(g.norm_cell_bias);
-    v.keep_h = steps<const T>(g.keep_h), v.keep_c = steps<const T>(g.keep_c), v.drop_h = steps<const T>(g.drop_h);
+    const auto& [keep_h, keep_c, drop_h] = g.masks;
+    v.keep_h = steps<const T>(keep_h), v.keep_c = steps<const T>(keep_c), v.drop_h = steps<const T>(drop_h);
     return p;
 }
 

@@ -18,14 +18,17 @@ struct Ends {
     long T, B;
     int threads;
     Address lengths;
-    Triple x, before;  // before: h, c and the gates; 0 for what the cell has not, and all of them for zeros
+    Triple x, before;             // before: h, c and the gates; 0 for what the cell has not, and all of them for zeros
+    std::vector<Masks> masks;     // of each layer and direction; empty for none
+    std::vector<Triple> dropout;  // masks of what each layer but the first reads; empty for none
 };
 
-// What forward leaves for backward: the outputs of all layers but the last, and what each layer and direction saves.
+// What forward leaves for backward: what each layer but the last puts out; where that is dropped, what the next one reads;
+// and what each layer and direction saves.
 struct Trail {
     Trail() = default;
     Trail(const Trail&) = delete;
-    std::vector<std::unique_ptr<Block>> between, saved;
+    std::vector<std::unique_ptr<Block>> between, dropped, saved;
 };
 
 // The memory of a weight.
@@ -45,24 +48,31 @@ public:
         }
     }
 
-    // Without gradients: the weights stay packed from call to call.
+    // Without gradients and masks: the weights stay packed from call to call.
     void run(const Ends& ends, const Triple& y, const Triple& cells, const Triple& after) const {
         const std::size_t bytes = last_ > 0 ? between(ends) : 0;
         const Block even(bytes), odd(bytes), zeros(bytes_of_zeros(ends));
-        const auto behind = [&](long layer) { return dense(ends, layer % 2 ? odd : even, width()); };
-        walk(ends, zeros, behind, y, cells, after,
+        const auto writes = [&](long layer) { return layer == last_ ? y : dense(ends, layer % 2 ? odd : even, width()); };
+        const auto reads = [&](long layer) { return layer == 0 ? ends.x : writes(layer - 1); };
+        walk(ends, zeros, reads, writes, cells, after,
              [&](std::size_t k, const Problem<T>& p, const Outputs<T>& out) { runs_[k]->run(p, out); });
     }
 
     std::unique_ptr<Trail> train(const Ends& ends, const Triple& y, const Triple& after) const {
         auto trail = std::make_unique<Trail>();
-        for (long layer = 0; layer < last_; ++layer) trail->between.push_back(std::make_unique<Block>(between(ends)));
+        for (long layer = 0; layer < last_; ++layer) {
+            trail->between.push_back(std::make_unique<Block>(between(ends)));
+            if (!ends.dropout.empty()) trail->dropped.push_back(std::make_unique<Block>(between(ends)));
+        }
         const Block zeros(bytes_of_zeros(ends));
-        const auto behind = [&](long layer) { return dense(ends, *trail->between[layer], width()); };
-        walk(ends, zeros, behind, y, Triple{}, after, [&](std::size_t, const Problem<T>& p, Outputs<T> out) {
+        const auto writes = [&](long layer) { return layer == last_ ? y : written(ends, *trail, layer); };
+        const auto reads = [&](long layer) { return read(ends, *trail, layer); };
+        walk(ends, zeros, reads, writes, Triple{}, after, [&](std::size_t k, const Problem<T>& p, Outputs<T> out) {
             trail->saved.push_back(std::make_unique<Block>(kernels<T>().saved(p)));
             out.saved = trail->saved.back()->data();
             kernels<T>().forward(p, out);
+            const long layer = static_cast<long>(k) / directions_;
+            if (layer < last_ && (k + 1) % directions_ == 0) drop(ends, layer + 1, writes(layer), reads(layer + 1));
         });
         return trail;
     }
@@ -75,12 +85,11 @@ public:
         const std::size_t bytes = last_ > 0 ? between(ends) : 0, of_x = ends.T * ends.B * given_[0].sizes[2] * sizeof(T);
         const Block even(bytes), odd(bytes), second(both ? std::max(bytes, dx[0] ? of_x : 0) : 0);
         const Block zeros(bytes_of_zeros(ends));
-        const auto behind = [&](long layer) { return dense(ends, *trail.between[layer], width()); };
         const auto gradient = [&](long layer) { return dense(ends, layer % 2 ? odd : even, width()); };
         for (long layer = last_; layer >= 0; --layer) {
             const long D = given_[layer * directions_].sizes[2];
-            const Triple out = layer == last_ ? y : behind(layer), dout = layer == last_ ? dy : gradient(layer);
-            const Triple din = layer == 0 ? dx : gradient(layer - 1);
+            const Triple out = layer == last_ ? y : written(ends, trail, layer);
+            const Triple dout = layer == last_ ? dy : gradient(layer), din = layer == 0 ? dx : gradient(layer - 1);
             for (int direction = 0; direction < directions_; ++direction) {
                 const std::size_t k = layer * directions_ + direction;
                 const Triple of_second = din[0] ? dense(ends, second, D) : Triple{};
@@ -88,14 +97,13 @@ public:
                 Written write{dh[0], dh[1]};
                 for (std::size_t n = 0; n < kParts; ++n) write[2 + n] = parts_[k][n].in(dweights);
                 write[2 + kParts] = dh[2];
-                const std::array<Triple, 3> read{of_direction(out, direction, P()), of_direction(dout, direction, P())};
+                const std::array<Triple, 3> given{of_direction(out, direction, P()), of_direction(dout, direction, P())};
                 const std::array<Triple, 3> steps{direction == 0 ? din : of_second};
-                kernels<T>().backward(
-                    problem<T>(op_, at_ends(ends, zeros, k, layer == 0 ? ends.x : behind(layer - 1))),
-                    gradients<T>(read, of_layer(ends, dafter, k), address(*trail.saved[k]),
-                                 steps, write));
-                if (direction > 0 && din[0]) add(ends, recurra::steps<T>(din), recurra::steps<const T>(of_second), D);
+                kernels<T>().backward(problem<T>(op_, at_ends(ends, zeros, k, read(ends, trail, layer))),
+                                      gradients<T>(given, of_layer(ends, dafter, k), address(*trail.saved[k]), steps, write));
+                if (direction > 0 && din[0]) add(ends, din, of_second, D);
             }
+            if (layer > 0) drop(ends, layer, din, din);
         }
     }
 
@@ -161,6 +169,7 @@ private:
         Given one = given_[k];
         one.sizes[0] = ends.T, one.sizes[1] = ends.B, one.threads = ends.threads, one.lengths = ends.lengths;
         one.x = x;
+        if (!ends.masks.empty()) one.masks = ends.masks[k];
         if (ends.before[0]) {
             const auto [h0, c0, gates0] = of_layer(ends, ends.before, k);
             one.h0 = h0, one.c0 = c0, one.gates0 = gates0;
@@ -171,30 +180,54 @@ private:
         return one;
     }
 
-    // From the first layer to the last: forward(k, problem, outputs).
-    template <class Behind, class Run>
-    void walk(const Ends& ends, const Block& zeros, Behind&& behind, const Triple& y, const Triple& cells, const Triple& after,
-              Run&& forward) const {
+    // From the first layer to the last: forward(k, problem, outputs). Each reads and writes where it is told to.
+    template <class Reads, class Writes, class Run>
+    void walk(const Ends& ends, const Block& zeros, Reads&& reads, Writes&& writes, const Triple& cells,
+              const Triple& after, Run&& forward) const {
         for (std::size_t k = 0; k < given_.size(); ++k) {
             const long layer = static_cast<long>(k) / directions_;
             const int direction = static_cast<int>(k) % directions_;
-            const Triple out = layer == last_ ? y : behind(layer), of_cells = layer == last_ ? cells : Triple{};
-            forward(k, problem<T>(op_, at_ends(ends, zeros, k, layer == 0 ? ends.x : behind(layer - 1))),
-                    outputs<T>(of_direction(out, direction, P()), of_direction(of_cells, direction, H()),
+            const Triple of_cells = layer == last_ ? cells : Triple{};
+            forward(k, problem<T>(op_, at_ends(ends, zeros, k, reads(layer))),
+                    outputs<T>(of_direction(writes(layer), direction, P()), of_direction(of_cells, direction, H()),
                                of_layer(ends, after, k), 0));
         }
     }
 
+    // What a layer but the last puts out, and what a layer reads.
+    Triple written(const Ends& ends, const Trail& trail, long layer) const {
+        return dense(ends, *trail.between[layer], width());
+    }
+    Triple read(const Ends& ends, const Trail& trail, long layer) const {
+        if (layer == 0) return ends.x;
+        return ends.dropout.empty() ? written(ends, trail, layer - 1) : dense(ends, *trail.dropped[layer - 1], width());
+    }
+
+    // to = from · the mask of what a layer reads, if there are masks.
+    void drop(const Ends& ends, long layer, const Triple& from, const Triple& to) const {
+        if (ends.dropout.empty()) return;
+        const auto mask = steps<const T>(ends.dropout[layer - 1]), given = steps<const T>(from);
+        const Steps<T> dropped = steps<T>(to);
+        for_steps(ends, width(), [&](long t, long b) {
+            for (long k = 0; k < width(); ++k) dropped.at(t, b)[k] = given.at(t, b)[k] * mask.at(t, b)[k];
+        });
+    }
+
     // What the second direction has to add to the gradient of a layer's input.
-    static void add(const Ends& ends, const Steps<T>& to, const Steps<const T>& second, long features) {
+    static void add(const Ends& ends, const Triple& to, const Triple& second, long features) {
+        const Steps<T> sum = steps<T>(to);
+        const auto more = steps<const T>(second);
+        for_steps(ends, features, [&](long t, long b) {
+            for (long k = 0; k < features; ++k) sum.at(t, b)[k] += more.at(t, b)[k];
+        });
+    }
+
+    // body(t, b) for all steps of all rows, shared out if they are many.
+    template <class Body> static void for_steps(const Ends& ends, long features, Body&& body) {
         const int members = ends.T * ends.B * features < (1 << 16) ? 1 : ends.threads;
         run_team(members, [&](int member) {
             for (long t = ends.T * member / members; t < ends.T * (member + 1) / members; ++t) {
-                for (long b = 0; b < ends.B; ++b) {
-                    T* const sum = to.at(t, b);
-                    const T* const more = second.at(t, b);
-                    for (long k = 0; k < features; ++k) sum[k] += more[k];
-                }
+                for (long b = 0; b < ends.B; ++b) body(t, b);
             }
         });
     }

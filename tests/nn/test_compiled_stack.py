@@ -93,6 +93,34 @@ def test_the_gradients_are_those_of_layer_by_layer(form, layers, bidirectional, 
         assert_close(one, other)
 
 
+MASKED = {
+    "zoneout": (LSTM, {"zoneout": (0.3, 0.2)}),
+    "recurrent-dropout": (LSTM, {"recurrent_dropout": 0.4}),
+    "all-three": (LSTM, {"zoneout": (0.3, 0.2), "recurrent_dropout": 0.4, "dropout": 0.3, "num_layers": 3}),
+    "dropout": (LSTM, {"dropout": 0.5, "num_layers": 3}),
+    "gru": (GRU, {"recurrent_dropout": 0.4, "dropout": 0.3, "num_layers": 2}),
+    "tanh": (RNN, {"recurrent_dropout": 0.4, "dropout": 0.3, "num_layers": 2}),
+}
+
+
+@pytest.mark.parametrize("lengths", [None, [4, 0, 7]], ids=["full", "lengths"])
+@pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
+@pytest.mark.parametrize(("kind", "options"), MASKED.values(), ids=MASKED)
+def test_masks_and_their_gradients_are_those_of_layer_by_layer(kind, options, bidirectional, lengths, monkeypatch):
+    layer = kind(6, 17, batch_first=True, bidirectional=bidirectional, dtype=torch.float64, **options)
+    x = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    state, found = given_state(layer, 3, torch.float64), []
+    for part in tensors(state):
+        part.requires_grad_()
+    assert layer._current_stack().trains(layer.parameters())
+    for _ in range(2):
+        torch.manual_seed(5)
+        found.append([*tensors(layer(x, state, lengths=lengths)), *all_gradients(layer, x, state, lengths)])
+        monkeypatch.setattr(layer, "_current_stack", lambda: None)
+    for one, other in zip(*found, strict=True):
+        assert_close(one.detach(), other.detach())
+
+
 def test_the_gradients_of_a_team_of_threads():
     layer, x = LSTM(64, 32, 2, bidirectional=True), torch.randn(40, 32, 64, requires_grad=True)
     state = given_state(layer, 32, torch.float32)
@@ -129,6 +157,17 @@ def test_gradients_arrive_in_any_layout(loss, monkeypatch):
         monkeypatch.setattr(layer, "_current_stack", lambda: None)
     for got, want in zip(*found, strict=True):
         assert_close(got, want, "gradient")
+
+
+def test_derivatives_of_the_derivatives_under_masks():
+    layer = LSTM(2, 3, 2, dropout=0.3, zoneout=(0.2, 0.2), recurrent_dropout=0.2, dtype=torch.float64)
+    x = torch.randn(4, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    def run(x):
+        torch.manual_seed(5)
+        return layer(x, lengths=[4, 2])[0]
+
+    assert torch.autograd.gradgradcheck(run, (x,))
 
 
 def test_derivatives_of_the_derivatives():

@@ -170,8 +170,9 @@ def test_copies(cell: str) -> None:
     layer.flatten_parameters()
 
 
-def test_dropout_between_layers_draws_like_torch() -> None:
-    theirs, ours = pair("LSTM", {"num_layers": 3, "dropout": 0.5}, torch.float32)
+@pytest.mark.parametrize("options", [{}, {"batch_first": True}, {"batch_first": True, "bidirectional": True}])
+def test_dropout_between_layers_draws_like_torch(options: dict[str, Any]) -> None:
+    theirs, ours = pair("LSTM", {"num_layers": 3, "dropout": 0.5, **options}, torch.float32)
     x = torch.randn(7, 4, 4)
     torch.manual_seed(1)
     want = theirs(x)[0]

@@ -15,6 +15,7 @@ from recurra.ops.lstm import LSTMNoise, LSTMOptions, LSTMWeights, cpu, lstm, sta
 from recurra.ops.lstm.options import Ablation
 from recurra.ops.native import Call
 from recurra.ops.native import Sequence as Weights
+from recurra.ops.scan import keep_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -182,6 +183,15 @@ class LSTM(Recurrent):
             norm_cell_bias=self._weight("norm_cell_bias", suffix),
         )
 
+    def _masks(self, x: Tensor) -> dict[str, Tensor]:
+        masks, shape = super()._masks(x), tuple(x.shape[:2])
+        z_h, z_c = self.options.zoneout if self.training else (0.0, 0.0)
+        if z_h:
+            masks["keep_h"] = keep_mask((*shape, self.proj_size or self.hidden_size), z_h, x)
+        if z_c:
+            masks["keep_c"] = keep_mask((*shape, self.hidden_size), z_c, x)
+        return masks
+
     def _fused_stack(self, x: Tensor, state: State, dropout: float) -> tuple[Tensor, State]:
         weights = self._flat_weights
         return stack(x, state, weights, self.bias, self.num_layers, dropout, self.bidirectional)
@@ -192,13 +202,14 @@ class LSTM(Recurrent):
     def _operate(
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None
     ) -> tuple[Tensor, Tensor | None, State]:
+        weights, masks = self._weights(suffix), self._masks(x)
         return lstm(
             x,
             state,
-            self._weights(suffix),
+            weights,
             self.options,
             lengths=lengths,
-            noise=LSTMNoise.draw(self.options, x, self.hidden_size) if self.training else None,
+            noise=LSTMNoise(**masks) if masks else None,
             reverse=suffix.endswith("_reverse"),
             return_cells=return_cells,
             kernel=kernel,

@@ -20,7 +20,7 @@ from recurra.ops.native import Call, can_take, is_transformed
 from recurra.ops.native import Sequence as Weights
 from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
-from recurra.ops.stack import CompiledStack
+from recurra.ops.stack import QUIET, CompiledStack, Noise
 from recurra.ops.stream import Storage, Stream, Walk
 from recurra.types import State
 
@@ -196,10 +196,30 @@ class Recurrent(nn.Module):
 
     @property
     def _draws(self) -> bool:
-        """Whether a call draws masks of random coins."""
+        """Whether a call draws masks, beside those of weights."""
         o = self.options
-        some = (o.recurrent_dropout, o.weight_drop, *getattr(o, "zoneout", ()), self.dropout * (self.num_layers > 1))
+        some = (o.recurrent_dropout, *getattr(o, "zoneout", ()), self.dropout * (self.num_layers > 1))
         return self.training and any(some)
+
+    def _masks(self, x: Tensor) -> dict[str, Tensor]:
+        """Those of one layer and direction in one call of ``x [T, B, ·]``, under the names of the operator's."""
+        p = self.options.recurrent_dropout if self.training else 0.0
+        return {"drop_h": dropout_mask((x.shape[1], self.proj_size or self.hidden_size), p, x)} if p else {}
+
+    def _mask_between(self, x: Tensor) -> Tensor:
+        """For what a layer but the first reads, ``[T, B, ·]``: the mask that torch's layer draws there."""
+        return dropout(x.new_ones(*x.shape[:2], self.output_size), self.dropout)
+
+    def _noise(self, x: Tensor) -> Noise:
+        """All masks of one call, drawn in the order in which they are drawn layer by layer."""
+        if not self._draws:
+            return QUIET
+        state, between = [], []
+        for layer in range(self.num_layers):
+            if layer > 0 and self.dropout:
+                between.append(self._mask_between(x))
+            state += [self._masks(x) for _ in range(self._directions)]
+        return Noise(state if any(state) else (), between)
 
     @property
     def _directions(self) -> int:
@@ -294,17 +314,17 @@ class Recurrent(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells, brief=True)
         given = self._read_state(state, x, layout)  # none for zeros
-        graded = torch.is_grad_enabled()
-        if not (self._draws or (graded and (brief or return_cells))):
+        masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
+        if not (self.training and self.options.weight_drop):
             stack = self._current_stack()
             if stack is not None and can_take(x, *given):
                 weights: Any = self._parameters.values()
-                if not graded or not any(tensor.requires_grad for tensor in (x, *given, *weights)):
+                graded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *given, *weights))
+                if not graded and not self._draws:
                     return stack.run(x, given, lengths, return_cells)
-                if stack.trains(weights):
-                    return *stack.train(x, given, lengths), None
+                if graded and not (brief or return_cells) and stack.trains(weights):
+                    return *stack.train(x, given, lengths, self._noise(x)), None
         state = given or tuple(x.new_zeros(shape) for shape in self._state_shapes(x))
-        masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         compiled: Kernel = "cpu-bfloat16" if brief else "cpu"
         kernel = compiled if can_take(x, *state, *self._flat_weights) else None
@@ -318,8 +338,8 @@ class Recurrent(nn.Module):
         finals: list[State] = []
         cells: list[Tensor] = []
         for layer in range(self.num_layers):
-            if layer > 0 and self.training:
-                x = dropout(x, self.dropout)  # with the masks that torch draws
+            if layer > 0 and self.training and self.dropout:
+                x = x * self._mask_between(x)
             outputs: list[Tensor] = []
             for _, suffix in self._suffixes()[layer * self._directions : (layer + 1) * self._directions]:
                 wanted = return_cells and layer == self.num_layers - 1

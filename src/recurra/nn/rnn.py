@@ -13,7 +13,6 @@ from recurra.nn.recurrent import Recurrent
 from recurra.ops.native import Call
 from recurra.ops.native import Sequence as Weights
 from recurra.ops.rnn import RNNOptions, RNNWeights, cpu, rnn, stack
-from recurra.ops.scan import dropout_mask
 from recurra.ops.scan.checks import Kernel
 from recurra.types import State
 
@@ -105,8 +104,6 @@ class RNN(Recurrent):
         self, x: Tensor, state: State, suffix: str, lengths: Tensor | None, return_cells: bool, kernel: Kernel | None
     ) -> tuple[Tensor, Tensor | None, State]:
         del return_cells  # only an LSTM has cells
-        p = self.options.recurrent_dropout if self.training else 0.0
-        drop_h = dropout_mask((x.shape[1], self.hidden_size), p, x) if p else None
         reverse = suffix.endswith("_reverse")
         y, state = rnn(
             x,
@@ -114,7 +111,7 @@ class RNN(Recurrent):
             self._weights(suffix),
             self.options,
             lengths=lengths,
-            drop_h=drop_h,
+            drop_h=self._masks(x).get("drop_h"),
             reverse=reverse,
             kernel=kernel,
         )

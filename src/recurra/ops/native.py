@@ -221,10 +221,16 @@ def given(tensors: list[Any], call: Call) -> Any:
         torch.get_num_threads(),
         steps_of(x),
         (*map(address_of, weights), *_rows(peephole, call.peepholes), *map(address_of, others)),
-        steps_of(keep_h),
-        steps_of(keep_c),
-        (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0)),
+        masks_of(keep_h, keep_c, drop_h),
     )
+
+
+def masks_of(
+    keep_h: Tensor | None = None, keep_c: Tensor | None = None, drop_h: Tensor | None = None
+) -> tuple[tuple[int, int, int], ...]:
+    """Where the masks of one layer and direction lie; that of drop_h is the same at each step."""
+    dropped = (0, 0, 0) if drop_h is None else (drop_h.data_ptr(), 0, drop_h.stride(0))
+    return steps_of(keep_h), steps_of(keep_c), dropped
 
 
 def _rows(peephole: Tensor | None, rows: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -252,7 +258,7 @@ def units(h0: Tensor, c0: Tensor | None) -> int:
 def saved_of_a_row(call: Call, H: int) -> int:
     """Elements that forward saves for one step of one row."""
     none = (0, 0, 0)
-    one = module.Given((1, 1, 1, H, H), 0, False, False, 1, none, (0,) * 18, none, none, none)
+    one = module.Given((1, 1, 1, H, H), 0, False, False, 1, none, (0,) * 18, masks_of())
     return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from operator import is_
 from typing import Any
 
@@ -15,6 +16,19 @@ from recurra.types import State
 _ADDRESS = Tensor.data_ptr
 _STATE = ("h0", "c0", "gates0")
 _ABSENT = (0, 0, 0)  # of h, c and the gates
+
+
+@dataclass(frozen=True)
+class Noise:
+    """The masks of one training call."""
+
+    state: Sequence[dict[str, Tensor]] = ()
+    """``keep_h``, ``keep_c`` and ``drop_h`` of each layer and direction, as in a ``Sequence`` of the kernels."""
+    between: Sequence[Tensor] = ()
+    """``[T, B, ·]`` for what each layer but the first reads."""
+
+
+QUIET = Noise()
 
 
 class CompiledStack:
@@ -67,29 +81,32 @@ class CompiledStack:
         )
         return y, after, cells
 
-    def train(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State]:
+    def train(self, x: Tensor, state: State, lengths: Tensor | None, noise: Noise = QUIET) -> tuple[Tensor, State]:
         """The output and the final state, as a function that autograd knows."""
-        y, *after = _apply(self, lengths, x, *state, *self._weights)
+        y, *after = _apply(self, noise, lengths, x, *state, *self._weights)
         return y, tuple(after)
 
-    def forward(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, State, Any]:
+    def forward(self, x: Tensor, state: State, lengths: Tensor | None, noise: Noise) -> tuple[Tensor, State, Any]:
         """The same, and what :meth:`backward` needs."""
         x, state, y, after = self._ends(x, state)
-        trail = self._passage.train(*self._start(x, state, lengths), native.steps_of(y), _addresses(after))
+        trail = self._passage.train(
+            *self._start(x, state, lengths), *_masks(noise), native.steps_of(y), _addresses(after)
+        )
         return y, after, trail
 
     def backward(
         self,
         trail: Any,
-        tensors: tuple[Tensor, State, Tensor | None, Tensor],
+        tensors: tuple[Tensor, State, Tensor | None, Noise, Tensor],
         arriving: Sequence[Tensor | None],
         needed: Sequence[bool],
     ) -> list[Tensor | None]:
         """The gradients of x, of the state's parts and of the weights that need one.
 
-        ``tensors``: x, the state, the lengths and the output; ``arriving``: for the output and the final state's parts.
+        ``tensors``: what :meth:`forward` was given, and the output; ``arriving``: for the output and the final state's
+        parts.
         """
-        given_x, state, lengths, y = tensors
+        given_x, state, lengths, noise, y = tensors
         x, state = _dense(given_x, state)
         n = 1 + len(state)
         dx = native.like_input(x, x.shape[2]) if needed[0] else None
@@ -99,6 +116,7 @@ class CompiledStack:
         dafter = [part if part is None else part.contiguous() for part in arriving[1:]]
         self._passage.back(
             *self._start(x, state, lengths),
+            *_masks(noise),
             *(trail, native.steps_of(y), native.steps_of(dy), _addresses(dafter)),
             *(native.steps_of(dx), _addresses(dstate), [*map(native.address_of, dweights)]),
         )
@@ -120,20 +138,23 @@ class CompiledStack:
             compiled.append((call, native.Sequence(*moved)))
         return CompiledStack(compiled, self._directions, weights)
 
-    def by_reference(self, x: Tensor, state: State, lengths: Tensor | None) -> tuple[Tensor, ...]:
+    def by_reference(self, x: Tensor, state: State, lengths: Tensor | None, noise: Noise) -> tuple[Tensor, ...]:
         """The output and the parts of the final state, in torch's own operations."""
         L, B = len(self._compiled), x.shape[1]
         state = state or tuple(x.new_zeros(L, B, size) for size in self._sizes)
         finals: list[State] = []
         outputs: list[Tensor] = []  # of the layer's directions
         for k, (call, sequence) in enumerate(self._compiled):
-            before = dict(zip(_STATE, [part[k] for part in state], strict=False))
-            y, *after = call.reference(sequence._replace(x=x, lengths=lengths, **before))
+            layer, direction = divmod(k, self._directions)
+            if direction == 0 and layer > 0:
+                x, outputs = torch.cat(outputs, dim=-1), []
+                x = x * noise.between[layer - 1] if noise.between else x
+            given: dict[str, Any] = dict(zip(_STATE, [part[k] for part in state], strict=False))
+            given |= noise.state[k] if noise.state else {}
+            y, *after = call.reference(sequence._replace(x=x, lengths=lengths, **given))
             finals.append(tuple(part for part in after if part is not None))
             outputs.append(y)
-            if len(outputs) == self._directions:
-                x, outputs = torch.cat(outputs, dim=-1), []
-        return x, *map(torch.stack, zip(*finals, strict=True))
+        return torch.cat(outputs, dim=-1), *map(torch.stack, zip(*finals, strict=True))
 
     def _ends(self, x: Tensor, state: State) -> tuple[Tensor, State, Tensor, State]:
         """What comes in, as the kernels read it, and room for the output and the final state."""
@@ -152,6 +173,11 @@ def _dense(x: Tensor, state: State) -> tuple[Tensor, State]:
     return x if x.stride(2) == 1 else x.contiguous(), tuple([part.contiguous() for part in state])
 
 
+def _masks(noise: Noise) -> tuple[list[Any], list[Any]]:
+    """Where the masks lie."""
+    return [native.masks_of(**masks) for masks in noise.state], [*map(native.steps_of, noise.between)]
+
+
 def _addresses(state: Sequence[Tensor | None]) -> tuple[int, ...]:
     """Of h, c and the gates; 0 for what is not there."""
     return (*map(native.address_of, state), *_ABSENT[len(state) :])
@@ -161,10 +187,12 @@ class _Differentiable(torch.autograd.Function):
     """A whole stack as one function of x, the state's parts and the weights."""
 
     @staticmethod
-    def forward(ctx: Any, stack: CompiledStack, lengths: Tensor | None, x: Tensor, *others: Tensor) -> Any:
+    def forward(
+        ctx: Any, stack: CompiledStack, noise: Noise, lengths: Tensor | None, x: Tensor, *others: Tensor
+    ) -> Any:
         state = others[: len(others) - len(stack._weights)]
-        y, after, ctx.trail = stack.forward(x, state, lengths)
-        ctx.stack, ctx.parts = stack, len(state)
+        y, after, ctx.trail = stack.forward(x, state, lengths, noise)
+        ctx.stack, ctx.noise, ctx.parts = stack, noise, len(state)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(lengths, x, y, *others)
         return y, *after
@@ -173,14 +201,14 @@ class _Differentiable(torch.autograd.Function):
     def backward(ctx: Any, *arriving: Tensor | None) -> Any:
         lengths, x, y, *others = ctx.saved_tensors
         state, weights = others[: ctx.parts], others[ctx.parts :]
-        stack, needed = ctx.stack.of(weights), ctx.needs_input_grad[2:]
+        stack, noise, needed = ctx.stack.of(weights), ctx.noise, ctx.needs_input_grad[3:]
         if torch.is_grad_enabled():  # somebody will differentiate the derivative
             gradients = native.by_reference(
-                lambda: stack.by_reference(x, state, lengths), [x, *others], needed, arriving
+                lambda: stack.by_reference(x, state, lengths, noise), [x, *others], needed, arriving
             )
         else:
-            gradients = stack.backward(ctx.trail, (x, state, lengths, y), arriving, needed)
-        return None, None, *gradients
+            gradients = stack.backward(ctx.trail, (x, state, lengths, noise, y), arriving, needed)
+        return None, None, None, *gradients
 
 
 # What `apply` comes to where no transformation of torch.func is at work, which has been asked already.
