@@ -132,16 +132,16 @@ template <class Body> inline void for_rows(long begin, long end, Body&& body) {
     }
 }
 
+// Likewise for vectors, in groups of up to kPanel.
+template <class Body> inline void for_vectors(long begin, long end, Body&& body) {
+    for (long first = begin; first < end; first += kPanel) body(first, std::min<long>(kPanel, end - first));
+}
+
 // Call body(k, following) from begin to end at even turns and back at odd ones; following: the next k, -1 for none. What a
 // turn ends with is still in a near cache when the next one begins with it.
 template <class Body> inline void for_turning(long begin, long end, long turn, Body&& body) {
     const long step = turn % 2 ? -1 : 1;
     for (long k = step > 0 ? begin : end - 1, n = end - begin; n > 0; --n, k += step) body(k, n > 1 ? k + step : -1);
-}
-
-// Likewise for vectors, in groups of up to kPanel.
-template <class Body> inline void for_vectors(long begin, long end, Body&& body) {
-    for (long first = begin; first < end; first += kPanel) body(first, std::min<long>(kPanel, end - first));
 }
 
 // Call body(constant) for a count from 1 to most.

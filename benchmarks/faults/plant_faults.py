@@ -194,7 +194,22 @@ FAULTS = (
         "same(address) && same(version)",
         "same(address) && (++k, true)",
     ),
-    Fault("the gradient of x is the second direction's alone", "passage.h", "sum[k] += more[k];", "sum[k] = more[k];"),
+    Fault(
+        "the gradient of x is the second direction's alone",
+        "passage.h",
+        "sum.at(t, b)[k] += more.at(t, b)[k];",
+        "sum.at(t, b)[k] = more.at(t, b)[k];",
+    ),
+    Fault("what was dropped has a gradient", "passage.h", "if (layer > 0) drop(ends, layer, din, din);", ""),
+    Fault(
+        "all layers have the first one's masks", "passage.h", "one.masks = ends.masks[k];", "one.masks = ends.masks[0];"
+    ),
+    Fault(
+        "on the way back a panel is missing",
+        "tile.h",
+        "for (long k = step > 0 ? begin : end - 1, n",
+        "for (long k = step > 0 ? begin : end - 2, n",
+    ),
     Fault(
         "the gradients of the states of all layers lie in one place",
         "passage.h",
