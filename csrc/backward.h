@@ -17,7 +17,7 @@ public:
           g_(gradients),
           cell_(problem),
           layout_(problem),
-          grid_(choose_grid(problem, layout_.panels, true)),
+          grid_(saved_grid(gradients.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
           barrier_(grid_.members()),
           saved_(saved_of<C>(problem, gradients.saved)),

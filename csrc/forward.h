@@ -29,6 +29,7 @@ public:
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
         const long apart = grid_.parts * kPage<T>;
+        if (out_.saved) save_grid(grid_, out_.saved);
         chunk_ = longest_chunk();
         joined_ = joins();
         const Scratch scratch(std::vector<Piece<T>>{

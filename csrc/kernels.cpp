@@ -33,7 +33,7 @@ template <class C> struct CountSaved {
         long steps = p.T_ * p.B;
         if (p.lengths) steps = std::accumulate(p.lengths, p.lengths + p.B, 0L);
         const long vectors = saved_of<C>(p, nullptr).bytes(steps * Layout<C, T>(p).panels * kWidth<T> * C(p).saved());
-        return vectors + (p.variant.layer_norm ? steps * kMoments * sizeof(T) : 0);
+        return kGridBytes + vectors + (p.variant.layer_norm ? steps * kMoments * sizeof(T) : 0);
     }
 };
 template <class C> struct RunForward {

@@ -1,6 +1,8 @@
 // How weights lie for the tiles: gathered once per call, zeros where there is no unit or no gate.
 #pragma once
 
+#include <cstring>
+
 #include "cells.h"
 #include "factors.h"
 #include "plan.h"
@@ -151,9 +153,20 @@ inline long saved_at(const Plan& plan, const Layout<C, T>& layout, long vectors,
     return (first + i) * vectors * kWidth<T>;
 }
 
+// Before all that, forward's grid: backward must have the same, though there may be more threads by then, or fewer.
+constexpr long kGridBytes = 64;
+static_assert(sizeof(Grid) <= kGridBytes);
+inline void save_grid(const Grid& grid, void* data) { std::memcpy(data, &grid, sizeof grid); }
+inline Grid saved_grid(const void* data) {
+    Grid grid;
+    std::memcpy(&grid, data, sizeof grid);
+    return grid;
+}
+
 // Steps in parts keep all of it in full: it goes into products.
 template <class C, class T> inline Saved<T> saved_of(const Problem<T>& p, void* data) {
-    return {static_cast<char*>(data), p.brief && !C::kParts && sizeof(T) == sizeof(float)};
+    char* const vectors = data ? static_cast<char*>(data) + kGridBytes : nullptr;
+    return {vectors, p.brief && !C::kParts && sizeof(T) == sizeof(float)};
 }
 
 // Behind all of these: kMoments numbers for each going row, under layer norm.

@@ -136,6 +136,24 @@ def test_the_gradients_of_a_team_of_threads():
         assert_close(one, other, "gradient")
 
 
+@pytest.mark.parametrize("options", [{}, {"layer_norm": True}, {"proj_size": 16}], ids=["plain", "norm", "projection"])
+@pytest.mark.parametrize(("threads", "later"), [(1, 2), (2, 1)])
+def test_the_threads_may_be_others_by_the_time_of_backward(options, threads, later):
+    layer, x = LSTM(64, 64, **options), torch.randn(20, 32, 64)
+
+    def gradients(at_forward, at_backward):
+        try:
+            torch.set_num_threads(at_forward)
+            loss = layer(x)[0].square().sum()
+            torch.set_num_threads(at_backward)
+            return torch.autograd.grad(loss, list(layer.parameters()))
+        finally:
+            torch.set_num_threads(1)
+
+    for got, want in zip(gradients(threads, later), gradients(threads, threads), strict=True):
+        assert torch.equal(got, want)
+
+
 ARRIVING = {
     "of one number": lambda y, h: y.sum() + h.sum(),
     "of each feature": lambda y, h: (y.sum((0, 1)) * h.sum((0, 1)).repeat(2)).sum(),

@@ -255,11 +255,12 @@ def units(h0: Tensor, c0: Tensor | None) -> int:
     return (h0 if c0 is None else c0).shape[1]
 
 
-def saved_of_a_row(call: Call, H: int) -> int:
-    """Elements that forward saves for one step of one row."""
-    none = (0, 0, 0)
-    one = module.Given((1, 1, 1, H, H), 0, False, False, 1, none, (0,) * 18, masks_of())
-    return int(call.operator.saved_bytes(one)) // (8 if call.operator.f64 else 4)
+def saved_of_a_row(call: Call, H: int) -> tuple[int, int]:
+    """Elements that forward saves for each step of a row, and once."""
+    none, size = (0, 0, 0), 8 if call.operator.f64 else 4
+    rows = [module.Given((T, 1, 1, H, H), 0, False, False, 1, none, (0,) * 18, masks_of()) for T in (1, 2)]
+    one, two = (int(call.operator.saved_bytes(row)) // size for row in rows)
+    return two - one, 2 * one - two
 
 
 def forward(call: Call, tensors: list[Any], saved: int, all_given: Any = None) -> Result:

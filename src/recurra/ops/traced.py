@@ -78,7 +78,8 @@ def _sequence(
 def _room_to_save(call: native.Call, x: Tensor, H: int) -> Tensor:
     """Room for all steps, the padding's too: the real ones are not known to a tracer."""
     T, B, _ = x.shape
-    return x.new_empty(T * B * native.saved_of_a_row(call, H))
+    each, once = native.saved_of_a_row(call, H)
+    return x.new_empty(T * B * each + once)
 
 
 @_sequence.register_fake
