@@ -211,6 +211,12 @@ FAULTS = (
         "for (long k = step > 0 ? begin : end - 2, n",
     ),
     Fault(
+        "backward divides the rows by its own threads",
+        "backward.h",
+        "grid_(saved_grid(gradients.saved))",
+        "grid_(choose_grid(problem, layout_.panels, true))",
+    ),
+    Fault(
         "the gradients of the states of all layers lie in one place",
         "passage.h",
         "const Triple dh = of_layer(ends, dbefore, k);",
