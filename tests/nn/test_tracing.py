@@ -55,6 +55,22 @@ def test_compiled_in_one_graph(layer, lengths):
 
 
 @compiled_only
+@pytest.mark.parametrize(
+    ("kind", "options", "saved"),
+    [
+        (LSTM, {}, (80, 16)),
+        (LSTM, {"layer_norm": True}, (216, 16)),
+        (GRU, {}, (64, 16)),
+        (GRU, {"reset": "before"}, (64, 16)),
+        (RNN, {}, (0, 16)),
+    ],
+)
+def test_what_is_saved_has_the_size_that_graphs_on_disk_know(kind, options, saved):
+    call, _ = kind(4, 16, **options)._compiled("_l0")
+    assert native.saved_of_a_row(call, 16) == saved, "set another traced._SAVED, and these numbers"
+
+
+@compiled_only
 def test_compiled_by_inductor():
     layer, x = LSTM(4, 8), torch.randn(6, 3, 4)
     assert_close(torch.compile(layer, fullgraph=True)(x)[0], layer(x)[0])

@@ -16,6 +16,8 @@ from recurra.ops import native
 Resolve = Callable[[str], Callable[[torch.dtype, bool, bool], native.Call]]
 
 _RESOLVERS: dict[str, Resolve] = {}
+_SAVED = "2"
+"""Another one for each change of what forward saves: inductor keeps compiled graphs on disk, with the size of that."""
 
 
 def register(cell: str, resolve: Resolve) -> None:
@@ -25,13 +27,13 @@ def register(cell: str, resolve: Resolve) -> None:
 
 def run(form: str, sequence: native.Sequence, reverse: bool, return_cells: bool) -> native.Result:
     """All steps of one layer in one direction, as one operator in the graph."""
-    y, h, c, gates, cells, _ = torch.ops.recurra.sequence(*sequence, form, reverse, return_cells)
+    y, h, c, gates, cells, _ = torch.ops.recurra.sequence(*sequence, f"{form}@{_SAVED}", reverse, return_cells)
     has_c, has_gates = sequence.c0 is not None, sequence.gates0 is not None
     return y, h, c if has_c else None, gates if has_gates else None, cells if return_cells else None
 
 
 def _call(form: str, x: Tensor, reverse: bool, return_cells: bool) -> native.Call:
-    cell, _, options = form.partition(":")
+    cell, _, options = form.partition("@")[0].partition(":")
     return _RESOLVERS[cell](options)(x.dtype, reverse, return_cells)
 
 
