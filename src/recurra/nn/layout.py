@@ -30,6 +30,9 @@ class Layout:
         return y.transpose(0, 1) if self.batch_first else y
 
 
+_OF_BATCHES = Layout(False, batched=True), Layout(True, batched=True)  # to make one would cost a microsecond
+
+
 def read_layout(
     where: str, given: Tensor | PackedSequence, lengths: Tensor | Sequence[int] | None, batch_first: bool
 ) -> tuple[Tensor, Tensor | None, Layout]:
@@ -46,7 +49,7 @@ def read_layout(
     if given.dim() != 3:
         raise ShapeError(f"{where}.input", f"must have 2 axes (unbatched) or 3, got {list(given.shape)}.")
     x = given.transpose(0, 1) if batch_first else given
-    return x, valid_lengths(lengths, x), Layout(batch_first, True)
+    return x, None if lengths is None else valid_lengths(lengths, x), _OF_BATCHES[batch_first]
 
 
 def _pack_like(y: Tensor, packed: PackedSequence, lengths: Tensor) -> PackedSequence:

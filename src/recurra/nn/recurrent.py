@@ -6,6 +6,7 @@ import dataclasses
 import math
 import warnings
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, ClassVar, get_args
 
 import torch
@@ -26,7 +27,9 @@ from recurra.types import State
 
 # What tells that a weight is another tensor.
 _ADDRESS, _IS_DENSE = Tensor.data_ptr, Tensor.is_contiguous
-_is_grad_enabled = torch.is_grad_enabled  # looked up once: it stands on the way of each step
+_needs_gradient = attrgetter("requires_grad")
+# Looked up once: they stand on the way of each call.
+_is_grad_enabled, _is_autocast_somewhere = torch.is_grad_enabled, torch._C._is_any_autocast_enabled
 
 
 class Recurrent(nn.Module):
@@ -197,9 +200,10 @@ class Recurrent(nn.Module):
     @property
     def _draws(self) -> bool:
         """Whether a call draws masks, beside those of weights."""
+        if not self.training:
+            return False
         o = self.options
-        some = (o.recurrent_dropout, *getattr(o, "zoneout", ()), self.dropout * (self.num_layers > 1))
-        return self.training and any(some)
+        return any((o.recurrent_dropout, *getattr(o, "zoneout", ()), self.dropout * (self.num_layers > 1)))
 
     def _masks(self, x: Tensor) -> dict[str, Tensor]:
         """Those of one layer and direction in one call of ``x [T, B, ·]``, under the names of the operator's."""
@@ -212,8 +216,6 @@ class Recurrent(nn.Module):
 
     def _noise(self, x: Tensor) -> Noise:
         """All masks of one call, drawn in the order in which they are drawn layer by layer."""
-        if not self._draws:
-            return QUIET
         state, between = [], []
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout:
@@ -306,7 +308,7 @@ class Recurrent(nn.Module):
         brief: bool = False,
     ) -> tuple[Tensor, State, Tensor | None]:
         """All plain layers of full sequences in one fused call; everything else layer by layer."""
-        if torch.is_autocast_enabled(x.device.type):
+        if (is_compiling() or _is_autocast_somewhere()) and torch.is_autocast_enabled(x.device.type):
             # Rounding to half precision at every step adds up over a sequence: the recurrence keeps the weights' dtype,
             # and only what waits for backward is rounded.
             dtype = self.weight_ih_l0.dtype
@@ -314,17 +316,18 @@ class Recurrent(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 return self._compute(x.to(dtype), state, layout, lengths, return_cells, brief=True)
         given = self._read_state(state, x, layout)  # none for zeros
-        masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         if not (self.training and self.options.weight_drop):
             stack = self._current_stack()
             if stack is not None and can_take(x, *given):
                 weights: Any = self._parameters.values()
-                graded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *given, *weights))
-                if not graded and not self._draws:
+                graded = _is_grad_enabled() and any(map(_needs_gradient, (x, *given, *weights)))
+                draws = self._draws
+                if not graded and not draws:
                     return stack.run(x, given, lengths, return_cells)
                 if graded and not (brief or return_cells) and stack.trains(weights):
-                    return *stack.train(x, given, lengths, self._noise(x)), None
+                    return *stack.train(x, given, lengths, self._noise(x) if draws else QUIET), None
         state = given or tuple(x.new_zeros(shape) for shape in self._state_shapes(x))
+        masked = self.training and (self.options.recurrent_dropout or self.options.weight_drop)
         fused = lengths is None and self.options.plain and not (masked or return_cells) and x.numel()
         compiled: Kernel = "cpu-bfloat16" if brief else "cpu"
         kernel = compiled if can_take(x, *state, *self._flat_weights) else None
@@ -355,7 +358,7 @@ class Recurrent(nn.Module):
 
     def _read_state(self, state: State | None, x: Tensor, layout: Layout) -> State:
         """The parts of the state as ``[L, B, ·]`` (L counts both directions), none if none came; all is checked."""
-        where, weight = type(self).__name__, self.weight_ih_l0
+        where, weight = type(self).__name__, self._own("weight_ih_l0")
         if x.shape[2] != self.input_size:
             raise ShapeError(f"{where}.input", f"must have {self.input_size} features, got {list(x.shape)}.")
         if x.dtype != weight.dtype:

@@ -67,7 +67,7 @@ class Sequence(NamedTuple):
 
 DIFFERENTIABLE = 17  # of the tensors
 PLAIN = (Tensor, torch.nn.Parameter)
-_STRIDED = torch.strided
+_DTYPES, _STRIDED = (torch.float32, torch.float64), torch.strided
 # Asked before each step of a stream, so looked up once.
 _is_compiling, _dispatch_modes = torch.compiler.is_compiling, torch._C._len_torch_dispatch_stack
 _transformation = torch._C._functorch.peek_interpreter_stack
@@ -101,15 +101,13 @@ def can_take(x: Tensor, *others: Tensor | None) -> bool:
     (forward-mode derivatives, dispatch modes) goes to a kernel that is made of those. A tracer sees one operator.
     """
     dtype = x.dtype
-    if module is None or dtype not in (torch.float32, torch.float64):
+    if module is None or dtype not in _DTYPES:
         return False
     if _is_compiling():
         return all(tensor.is_cpu and tensor.dtype == dtype for tensor in (x, *others) if tensor is not None)
-    return (
-        bool(x.numel())
-        and is_unwatched()
-        and all(is_plain(tensor, dtype) for tensor in (x, *others) if tensor is not None)
-    )
+    if not (is_unwatched() and is_plain(x, dtype) and x.numel()):
+        return False
+    return all(is_plain(tensor, dtype) for tensor in others if tensor is not None)
 
 
 def toss(shape: tuple[int, ...], probability: float, value: float, like: Tensor) -> Tensor:
@@ -204,7 +202,10 @@ def address_of(tensor: Tensor | None) -> int:
 
 def steps_of(tensor: Tensor | None) -> tuple[int, int, int]:
     """Where ``[T, B, ·]`` lies, and how far steps and rows are apart."""
-    return (0, 0, 0) if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+    if tensor is None:
+        return (0, 0, 0)
+    time, row, _ = tensor.stride()
+    return tensor.data_ptr(), time, row
 
 
 def given(tensors: list[Any], call: Call) -> Any:

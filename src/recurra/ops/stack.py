@@ -81,7 +81,7 @@ class CompiledStack:
         )
         return y, after, cells
 
-    def train(self, x: Tensor, state: State, lengths: Tensor | None, noise: Noise = QUIET) -> tuple[Tensor, State]:
+    def train(self, x: Tensor, state: State, lengths: Tensor | None, noise: Noise) -> tuple[Tensor, State]:
         """The output and the final state, as a function that autograd knows."""
         y, *after = _apply(self, noise, lengths, x, *state, *self._weights)
         return y, tuple(after)
@@ -110,8 +110,8 @@ class CompiledStack:
         x, state = _dense(given_x, state)
         n = 1 + len(state)
         dx = native.like_input(x, x.shape[2]) if needed[0] else None
-        dstate = [torch.empty_like(part) if need else None for part, need in zip(state, needed[1:n], strict=True)]
-        dweights = [torch.empty_like(w) if need else None for w, need in zip(self._weights, needed[n:], strict=True)]
+        dstate = [x.new_empty(part.shape) if need else None for part, need in zip(state, needed[1:n], strict=True)]
+        dweights = [x.new_empty(w.shape) if need else None for w, need in zip(self._weights, needed[n:], strict=True)]
         dy = native.dense(arriving[0])
         dafter = [part if part is None else part.contiguous() for part in arriving[1:]]
         self._passage.back(
@@ -170,16 +170,21 @@ class CompiledStack:
 
 
 def _dense(x: Tensor, state: State) -> tuple[Tensor, State]:
-    return x if x.stride(2) == 1 else x.contiguous(), tuple([part.contiguous() for part in state])
+    x = x if x.stride(2) == 1 else x.contiguous()
+    return x, tuple([part.contiguous() for part in state]) if state else ()
 
 
 def _masks(noise: Noise) -> tuple[list[Any], list[Any]]:
     """Where the masks lie."""
+    if noise is QUIET:
+        return [], []
     return [native.masks_of(**masks) for masks in noise.state], [*map(native.steps_of, noise.between)]
 
 
 def _addresses(state: Sequence[Tensor | None]) -> tuple[int, ...]:
     """Of h, c and the gates; 0 for what is not there."""
+    if not state:
+        return _ABSENT
     return (*map(native.address_of, state), *_ABSENT[len(state) :])
 
 
