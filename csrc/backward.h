@@ -2,7 +2,9 @@
 //
 // Chunks of time are walked from the end. Within one: step by step the gradient of the sums, and from it that of the old
 // h; then, for the chunk as a whole, the gradients of the weights and of the input as large products. Steps at which
-// nothing arrives (a loss on the last step only, once its gradient has died away) are passed over.
+// nothing arrives (a loss on the last step only, once its gradient has died away) are passed over. Where the team shares
+// the rows, each part sums up its own gradients of the weights, and they are added at the end: what one core has written
+// reaches another slowly.
 #pragma once
 
 #include "layout.h"
@@ -27,23 +29,24 @@ public:
 
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
-        const long chunk = longest_chunk(), members = grid_.members(), projected = p_.w_projection ? 1 : 0;
+        const long parts = grid_.parts, members = grid_.members(), projected = p_.w_projection ? 1 : 0;
         const long apart = grid_.parts * kPage<T>;
         const bool normed = p_.variant.layer_norm;
         count_strips();
+        chunk_ = longest_chunk();
         std::vector<Piece<T>> pieces{
-            {&dsums_, columns * chunk},
+            {&dsums_, parts * columns * chunk_},
             {&dh_, state_h + apart},
             {&projection_, projected * p_.P * layout_.padded},
             {&dprojected_, projected * state_h},
             {&dhidden_, projected * state},
             {&dc_, C::kHasCell ? state + apart : 0},
-            {&packed_, first_strip_.back() * kStrip * chunk},
-            {&dweights_, first_strip_.back() * kStrip * columns},
-            {&dbias_, columns},
+            {&packed_, parts * first_strip_.back() * kStrip * chunk_},
+            {&dweights_, parts * size_of_dweights()},
+            {&dbias_, parts * columns},
             {&dpeephole_, peepholes_wanted() ? 3 * layout_.padded * members : 0},
-            {&dinput_sums_, normed ? columns * chunk : 0},
-            {&dother_sums_, others_apart() ? columns * chunk : 0},
+            {&dinput_sums_, normed ? parts * columns * chunk_ : 0},
+            {&dother_sums_, others_apart() ? parts * columns * chunk_ : 0},
             {&dnorms_, normed ? kNorms * layout_.padded * members : 0},
             {&dinside_, C::kParts ? state : 0},
             {&dlate_, C::kParts ? state : 0},
@@ -59,8 +62,8 @@ public:
         const Scratch scratch(pieces);
         if (!normed) dinput_sums_ = dsums_;
         if (!others_apart()) dother_sums_ = dsums_;
-        chunk_rows_.resize(chunk);
-        places_.resize(chunk * layout_.factors.size());
+        chunk_rows_.resize(parts * chunk_);
+        places_.resize(parts * chunk_ * layout_.factors.size());
         for (std::atomic<char>& live : live_) live = 0;
         going_of_.assign(members, std::vector<Going>(p_.B));
         run_team(grid_.members(), [this](int member) {
@@ -107,13 +110,17 @@ private:
         }
         weights_wanted_ = first_strip_.back() > 0 || biases_wanted();
     }
+    long size_of_dweights() const { return first_strip_.back() * kStrip * layout_.columns(); }
     bool peepholes_wanted() const { return g_.dpeephole_i || g_.dpeephole_f || g_.dpeephole_o; }
 
+    long chunk_before(long to) const { return plan_.backward_until(to, kChunk * grid_.parts); }
+
+    // Rows of one part in the longest chunk.
     long longest_chunk() const {
         long longest = 0;
         for (long to = plan_.steps; to > 0;) {
-            const long from = plan_.backward_until(to, kChunk);
-            longest = std::max(longest, plan_.first(to) - plan_.first(from));
+            const long from = chunk_before(to);
+            for (int part = 0; part < grid_.parts; ++part) longest = std::max(longest, plan_.count(from, to, part));
             to = from;
         }
         return longest;
@@ -141,9 +148,10 @@ private:
         T *dprojected, *hidden;
     };
 
-    // The steps [from, to), with all their rows, one part after the other; `first` is the number of this part's first one.
+    // The steps [from, to), with the part's rows at all of them.
     struct Chunk {
-        long from, to, rows, first;
+        long from, to, rows;
+        bool live;  // whether any gradient reached the sums
     };
 
     struct Member {
@@ -151,6 +159,11 @@ private:
         const int me, part, range;
         const long first_panel, last_panel;
         const long first_h, last_h;  // vectors of what goes out
+        // The part's own: parts do not wait for each other from the first step to the last.
+        const long sums0;  // where the gradients of its sums begin
+        Row* const rows;
+        Place* const places;
+        T *const packed, *const dweights, *const dbias;
         T* const dpeephole;
         std::vector<Going>& going;
         long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step and at the one before
@@ -167,23 +180,34 @@ private:
               first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
               last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
                                        : last_panel * C::kUnits),
+              sums0(part * f.chunk_ * f.layout_.columns()),
+              rows(f.chunk_rows_.data() + part * f.chunk_),
+              places(f.places_.data() + part * f.chunk_ * f.layout_.factors.size()),
+              packed(f.packed_ + part * f.chunk_ * f.first_strip_.back() * kStrip),
+              dweights(f.dweights_ + part * f.size_of_dweights()),
+              dbias(f.dbias_ + part * f.layout_.columns()),
               dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr),
               going(f.going_of_[member]) {}
 
+        // Shares of what the whole team does, and of what the members of a part do.
         long mine(long count) const { return share(count, me, f.grid_.members()); }
         long mine_end(long count) const { return share(count, me + 1, f.grid_.members()); }
+        long of_part(long count) const { return share(count, range, f.grid_.ranges); }
+        long of_part_end(long count) const { return share(count, range + 1, f.grid_.ranges); }
+        void wait_for_part() const {
+            if (f.grid_.ranges > 1) f.barrier_.wait();
+        }
 
         void run() {
             begin();
             f.barrier_.wait();
             for (long to = f.plan_.steps; to > 0;) {
-                const long from = f.plan_.backward_until(to, kChunk);
-                chunk = {from, to, f.plan_.first(to) - f.plan_.first(from), 0};
-                for (int earlier = 0; earlier < part; ++earlier) chunk.first += f.plan_.count(from, to, earlier);
+                const long from = f.chunk_before(to);
+                chunk = {from, to, f.plan_.count(from, to, part), false};
                 for (long step = to - 1; step >= from; --step) step_back(step);
-                if (f.grid_.members() > 1) f.barrier_.wait();
+                wait_for_part();
                 products();
-                if (f.grid_.members() > 1) f.barrier_.wait();
+                wait_for_part();
                 to = from;
             }
             finish();
@@ -201,10 +225,8 @@ private:
                 pack_columns(late->weights + late->rows[3] * p.H * late->stride, p.H, f.late_);
             }
             const long sums = f.first_strip_.back() * kStrip * kPanelWidth;
-            for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                std::fill_n(f.dweights_ + panel * sums, sums, T(0));
-                std::fill_n(f.dbias_ + panel * kPanelWidth, kPanelWidth, T(0));
-            }
+            std::fill_n(dweights + first_panel * sums, (last_panel - first_panel) * sums, T(0));
+            std::fill_n(dbias + first_panel * kPanelWidth, (last_panel - first_panel) * kPanelWidth, T(0));
             if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
             if (p.variant.layer_norm) std::fill_n(dnorms(), kNorms * padded, T(0));
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
@@ -241,8 +263,8 @@ private:
             });
         }
 
-        // The number in the chunk of the part's first row at a step.
-        long row_at(long step) const { return chunk.first + f.plan_.count(chunk.from, step, part); }
+        // The number in the chunk of the first row at a step.
+        long row_at(long step) const { return f.plan_.count(chunk.from, step, part); }
 
         void step_back(long step) {
             const long n = f.plan_.count(step, part);
@@ -255,14 +277,14 @@ private:
             } else {
                 clear(step, n);
             }
-            if (live) f.live_[step].store(1, std::memory_order_relaxed);
             if (f.grid_.ranges > 1) {
+                if (live) f.live_[step].store(1, std::memory_order_relaxed);
                 f.barrier_.wait();
                 live = f.live_[step].load(std::memory_order_relaxed);
             }
             if (live) {
                 to_the_old_state(step, n);
-                carried = true;
+                carried = chunk.live = true;
             } else if (arrives) {
                 carried = settle(n);
             }
@@ -278,7 +300,9 @@ private:
         }
 
         // Where the gradients of the sums of the part's rows begin.
-        long sums_at(long step, long panel) const { return (panel * chunk.rows + row_at(step)) * kPanelWidth; }
+        long sums_at(long step, long panel) const {
+            return sums0 + (panel * chunk.rows + row_at(step)) * kPanelWidth;
+        }
 
         // Rows whose last step this is bring the gradient of their final state.
         bool begins(long step, long n) const {
@@ -501,7 +525,7 @@ private:
         // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
         template <class Leave>
         void through(long k, long turn, long first, long last, long begin, long end, Leave&& leave) const {
-            const T* dsums = f.dsums_of(f.layout_.factors[k]);
+            const T* dsums = f.dsums_of(f.layout_.factors[k]) + sums0;
             multiply_vectors<T>(
                 first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk.rows * kPanelWidth, nullptr, f.streams_[k]},
                 [&](long row) { return dsums + row * kPanelWidth; }, leave, turn);
@@ -509,31 +533,29 @@ private:
 
         // The products over the chunk: dx, and what it adds to the gradients of the weights.
         void products() {
-            bool live = false;
-            for (long step = chunk.from; step < chunk.to; ++step) live |= f.live_[step].load(std::memory_order_relaxed) != 0;
-            if (range == 0) list_rows(live);
-            if (!live) return;
-            if (f.grid_.members() > 1) f.barrier_.wait();
+            if (range == 0) list_rows();
+            if (!chunk.live) return;
+            wait_for_part();
             if (f.weights_wanted_) pack_rows();
             if (f.g_.dx) input_gradient();
             if (f.weights_wanted_) {
-                if (f.grid_.members() > 1) f.barrier_.wait();
+                wait_for_part();
                 weight_gradient();
             }
         }
 
-        // Where the part's rows have theirs for these products. Nothing is left of a chunk that is not live.
-        void list_rows(bool live) {
+        // Where the rows have theirs for these products. Nothing is left of a chunk that is not live.
+        void list_rows() {
             const Problem<T>& p = f.p_;
             const long factors = f.layout_.factors.size();
-            for (long step = chunk.from, row = chunk.first; step < chunk.to; ++step) {
+            for (long step = chunk.from, row = 0; step < chunk.to; ++step) {
                 for (long i = 0, n = f.plan_.count(step, part); i < n; ++i, ++row) {
                     const long b = going[i].b;
                     T* const dx = f.g_.dx ? f.g_.dx.at(time(step, going[i]), b) : nullptr;
-                    if (!live && dx) std::fill_n(dx, p.D, T(0));
-                    f.chunk_rows_[row] = {dx, b};
+                    if (!chunk.live && dx) std::fill_n(dx, p.D, T(0));
+                    rows[row] = {dx, b};
                     for (long k = 0; k < factors; ++k) {
-                        f.places_[row * factors + k] = place_of(f.layout_.factors[k], step, i);
+                        places[row * factors + k] = place_of(f.layout_.factors[k], step, i);
                     }
                 }
             }
@@ -565,19 +587,19 @@ private:
         // The operands of all rows in strips [strip][row][kStrip], as the sums over rows read them.
         void pack_rows() {
             const long factors = f.layout_.factors.size(), strips = f.first_strip_.back();
-            for (long strip = mine(strips), k = 0; strip < mine_end(strips); ++strip) {
+            for (long strip = of_part(strips), k = 0; strip < of_part_end(strips); ++strip) {
                 while (strip >= f.first_strip_[k + 1]) ++k;
                 const Factor<T>& factor = f.layout_.factors[k];
                 const auto& mask = f.p_.variant.drop_h;
                 const bool drops = mask && factor.operand == Operand::h;
                 const long first = (strip - f.first_strip_[k]) * kStrip;
-                T* to = f.packed_ + strip * chunk.rows * kStrip;
+                T* to = packed + strip * chunk.rows * kStrip;
                 for (long row = 0; row < chunk.rows; ++row) {
-                    const Place& place = f.places_[row * factors + k];
+                    const Place& place = places[row * factors + k];
                     for (long at = first; at < first + kStrip; at += W) {
                         const long count = std::max(0L, std::min(W, factor.width - at));
                         Vec<T> values = load(place.first + at / W * place.apart, count);
-                        if (drops) values *= load(mask.at(0, f.chunk_rows_[row].b) + at, count);
+                        if (drops) values *= load(mask.at(0, rows[row].b) + at, count);
                         store(to + row * kStrip + at - first, values);
                     }
                 }
@@ -586,26 +608,27 @@ private:
 
         void input_gradient() {
             const long D = f.p_.D;
-            through(0, 0, 0, vectors(D), mine(chunk.rows), mine_end(chunk.rows), [&](Vec<T> dx, long v, long row) {
-                store(f.chunk_rows_[row].dx + v * W, dx, D - v * W);
+            const long n = chunk.rows;
+            through(0, 0, 0, vectors(D), of_part(n), of_part_end(n), [&](Vec<T> dx, long v, long row) {
+                store(rows[row].dx + v * W, dx, D - v * W);
             });
         }
 
         // Some panels at a time, so that the strips, which may be more than a cache holds, are read less often.
         void weight_gradient() {
             constexpr long kSome = 4;
-            const long strips = f.first_strip_.back(), end = mine_end(f.layout_.panels);
-            for (long first = mine(f.layout_.panels); first < end; first += kSome) {
-                const long last = std::min(end, first + kSome);
+            const long strips = f.first_strip_.back();
+            for (long first = first_panel; first < last_panel; first += kSome) {
+                const long last = std::min(last_panel, first + kSome);
                 for (long panel = first; f.biases_wanted() && panel < last; ++panel) bias_gradient(panel);
                 for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                     const Factor<T>& factor = f.layout_.factors[k];
-                    const T* dsums = f.dsums_of(factor);
+                    const T* dsums = f.dsums_of(factor) + sums0;
                     for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
-                        const T* rows = f.packed_ + strip * chunk.rows * kStrip;
+                        const T* of_strip = packed + strip * chunk.rows * kStrip;
                         for (long panel = first; panel < last; ++panel) {
-                            add_product(factor, chunk.rows, dsums + panel * chunk.rows * kPanelWidth, rows,
-                                        f.dweights_ + (panel * strips + strip) * kPanelWidth * kStrip);
+                            add_product(factor, chunk.rows, dsums + panel * chunk.rows * kPanelWidth, of_strip,
+                                        dweights + (panel * strips + strip) * kPanelWidth * kStrip);
                         }
                     }
                 }
@@ -613,9 +636,9 @@ private:
         }
 
         void bias_gradient(long panel) {
-            const T* dsums = f.dother_sums_ + panel * chunk.rows * kPanelWidth;
+            const T* dsums = f.dother_sums_ + sums0 + panel * chunk.rows * kPanelWidth;
             for (int j = 0; j < 4; ++j) {
-                T* const to = f.dbias_ + panel * kPanelWidth + j * W;
+                T* const to = dbias + panel * kPanelWidth + j * W;
                 Vec<T> sum = load(to);
                 for (long row = 0; row < chunk.rows; ++row) sum += load(dsums + row * kPanelWidth + j * W);
                 store(to, sum);
@@ -651,19 +674,23 @@ private:
                 }
                 if (f.g_.dgates0) finish_gates(place, row.b);
             }
+            f.barrier_.wait();
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
+                add_parts(f.dweights_ + panel * strips * kStrip * kPanelWidth, strips * kStrip * kPanelWidth,
+                          f.size_of_dweights());
+                add_parts(f.dbias_ + panel * kPanelWidth, kPanelWidth, f.layout_.columns());
                 for (int j = 0; j < 4; ++j) {
                     long count;
                     const long input = f.layout_.weight_row(p.input_rows, panel, j, &count);
                     const long recurrent = f.layout_.weight_row(p.recurrent_rows, panel, j, &count);
                     const long cell = f.layout_.weight_row(p.cell_rows, panel, j, &count);
-                    const T* dbias = f.dbias_ + panel * kPanelWidth + j * W;
+                    const T* sum = f.dbias_ + panel * kPanelWidth + j * W;
                     const bool sums = !p.variant.layer_norm;  // whether they are those of these biases
-                    if (sums && f.g_.db_input && input >= 0) std::copy_n(dbias, count, f.g_.db_input + input);
+                    if (sums && f.g_.db_input && input >= 0) std::copy_n(sum, count, f.g_.db_input + input);
                     if (sums && f.g_.db_recurrent && recurrent >= 0) {
-                        std::copy_n(dbias, count, f.g_.db_recurrent + recurrent);
+                        std::copy_n(sum, count, f.g_.db_recurrent + recurrent);
                     }
-                    if (f.g_.db_cell && cell >= 0) std::copy_n(dbias, count, f.g_.db_cell + cell);
+                    if (f.g_.db_cell && cell >= 0) std::copy_n(sum, count, f.g_.db_cell + cell);
                     for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
                         const Factor<T>& factor = f.layout_.factors[k];
                         const long row = f.layout_.weight_row(factor.rows, panel, j, &count);
@@ -676,8 +703,6 @@ private:
                     }
                 }
             }
-            if (!dpeephole && !p.variant.layer_norm) return;
-            f.barrier_.wait();
             if (dpeephole) {
                 T* const results[3] = {f.g_.dpeephole_i, f.g_.dpeephole_f, f.g_.dpeephole_o};
                 add_members(f.dpeephole_, results);
@@ -685,10 +710,17 @@ private:
             if (p.variant.layer_norm) finish_norms();
         }
 
+        // sums [parts, ·], so far `apart`: those of all parts go into the first one's.
+        void add_parts(T* sums, long count, long apart) const {
+            for (int other = 1; other < f.grid_.parts; ++other) {
+                for (long k = 0; k < count; k += W) store(sums + k, load(sums + k) + load(sums + other * apart + k));
+            }
+        }
+
         void finish_norms() const {
             const Gradients<T>& g = f.g_;
-            for (T* const dbias : {g.db_input, g.db_recurrent}) {  // the biases are added up, and have the same gradient
-                T* const of_rows[3] = {g.dnorm_input, g.dnorm_recurrent, dbias};
+            for (T* const of_bias : {g.db_input, g.db_recurrent}) {  // the biases are added up, and have the same gradient
+                T* const of_rows[3] = {g.dnorm_input, g.dnorm_recurrent, of_bias};
                 T* results[kNorms] = {};
                 for (int k = 0; k < 12; ++k) {
                     const int block = f.p_.recurrent_rows[k % 4];
@@ -727,11 +759,12 @@ private:
     const Saved<T> saved_;
     std::vector<std::atomic<char>> live_;
     std::vector<Row> chunk_rows_;
-    std::vector<Place> places_;    // [row of the chunk][factor]
+    std::vector<Place> places_;  // [row of the chunk][factor]
     std::vector<std::vector<Going>> going_of_;
     std::vector<T*> streams_;      // the weights of each factor
     std::vector<long> first_strip_;  // of each factor, and how many there are
     bool weights_wanted_ = false;
+    long chunk_ = 0;  // rows of one part
     T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
     T *dinput_sums_, *dother_sums_;  // of W x and of the whole sums; without layer norm, the same as of U h
