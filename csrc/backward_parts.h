@@ -7,6 +7,12 @@
 
 namespace recurra::RECURRA_ISA {
 
+template <class C, class T> inline __attribute__((always_inline)) Unit<T> Backward<C, T>::Member::unit_in_parts(const Going& g, long panel) const {
+    Unit<T> u = unit_of(g, panel);
+    if (f.p_.w_gates) u.gates = f.dgates_ + g.place * f.layout_.padded + u.at, u.gates_apart = f.gates_apart();
+    return u;
+}
+
 // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
 template <class C, class T> bool Backward<C, T>::Member::apply_in_parts(long step) {
     const long n = f.plan_.count(step, part), first = sums_at(step, 0), apart = chunk.rows * kPanelWidth;
@@ -206,11 +212,6 @@ void Backward<C, T>::Member::through_norms(long step, long i, const RowSums& sum
     }
 }
 
-template <class C, class T> Unit<T> Backward<C, T>::Member::unit_in_parts(const Going& g, long panel) const {
-    Unit<T> u = unit_of(g, panel);
-    if (f.p_.w_gates) u.gates = f.dgates_ + g.place * f.layout_.padded + u.at, u.gates_apart = f.gates_apart();
-    return u;
-}
 
 template <class C, class T> void Backward<C, T>::Member::begin_gates(long place, long b) {
     const Problem<T>& p = f.p_;

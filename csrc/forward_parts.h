@@ -7,6 +7,15 @@
 
 namespace recurra::RECURRA_ISA {
 
+template <class C, class T> inline __attribute__((always_inline)) Unit<T> Forward<C, T>::Member::unit_in_parts(long i, long panel) const {
+    const Going& g = going[i];
+    Unit<T> u = unit_of(g, panel);
+    u.seen = rows[i] + u.at;
+    u.kept = f.kept_ + (g.place * f.layout_.panels + panel) * C::kKept * W;
+    if (g.gates) u.gates = g.gates + u.at, u.gates_apart = f.gates_apart();
+    return u;
+}
+
 template <class C, class T> void Forward<C, T>::Member::advance_in_parts(long step, long row) {
     const long n = list(step);
     Barrier* const barrier = f.grid_.ranges > 1 ? &f.barrier_ : nullptr;
@@ -122,14 +131,6 @@ template <class C, class T> void Forward<C, T>::Member::close_row(long i) {
     }
 }
 
-template <class C, class T> Unit<T> Forward<C, T>::Member::unit_in_parts(long i, long panel) const {
-    const Going& g = going[i];
-    Unit<T> u = unit_of(g, panel);
-    u.seen = rows[i] + u.at;
-    u.kept = f.kept_ + (g.place * f.layout_.panels + panel) * C::kKept * W;
-    if (g.gates) u.gates = g.gates + u.at, u.gates_apart = f.gates_apart();
-    return u;
-}
 
 // The gates that the first step sees, and those that are left of no steps at all.
 template <class C, class T> void Forward<C, T>::Member::begin_gates(long place, long b, bool ended) {
