@@ -7,7 +7,9 @@
 
 namespace recurra::RECURRA_ISA {
 
-template <class C, class T> inline __attribute__((always_inline)) Unit<T> Forward<C, T>::Member::unit_in_parts(long i, long panel) const {
+// Always inline: a Unit that goes through memory costs layer norm a twentieth.
+template <class C, class T>
+inline __attribute__((always_inline)) Unit<T> Forward<C, T>::Member::unit_in_parts(long i, long panel) const {
     const Going& g = going[i];
     Unit<T> u = unit_of(g, panel);
     u.seen = rows[i] + u.at;
@@ -130,7 +132,6 @@ template <class C, class T> void Forward<C, T>::Member::close_row(long i) {
         }
     }
 }
-
 
 // The gates that the first step sees, and those that are left of no steps at all.
 template <class C, class T> void Forward<C, T>::Member::begin_gates(long place, long b, bool ended) {
