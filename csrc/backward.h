@@ -24,15 +24,15 @@ public:
           barrier_(grid_.members()),
           saved_(saved_of<C>(problem, gradients.saved)),
           live_(plan_.steps),
-          streams_(layout_.factors.size()),
-          first_strip_(layout_.factors.size() + 1) {}
+          streams_(layout_.factors.size()) {
+        list_strips();
+    }
 
     void run() {
         const long columns = layout_.columns(), state = p_.B * layout_.padded, state_h = p_.B * layout_.padded_h;
         const long parts = grid_.parts, members = grid_.members(), projected = p_.w_projection ? 1 : 0;
         const long apart = grid_.parts * kPage<T>;
         const bool normed = p_.variant.layer_norm;
-        count_strips();
         chunk_ = longest_chunk();
         std::vector<Piece<T>> pieces{
             {&dsums_, parts * columns * chunk_},
@@ -41,7 +41,7 @@ public:
             {&dprojected_, projected * state_h},
             {&dhidden_, projected * state},
             {&dc_, C::kHasCell ? state + apart : 0},
-            {&packed_, parts * first_strip_.back() * kStrip * chunk_},
+            {&packed_, parts * strip_vectors_ * W * chunk_},
             {&dweights_, parts * size_of_dweights()},
             {&dbias_, parts * columns},
             {&dpeephole_, peepholes_wanted() ? 3 * layout_.padded * members : 0},
@@ -73,12 +73,11 @@ public:
     }
 
 private:
-    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kStrip = kSumVecs * W, kChunk = 256;
+    static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kChunk = 256;
     static constexpr long kNorms = 14;  // i f g o of the gains over W x and U h, and of the bias; gain and bias of c
     static constexpr long kPartial = 64 / sizeof(T);  // sums of one row and one member under layer norm: a cache line
 
     static long vectors(long count) { return (count + W - 1) / W; }
-    static long strips(long count) { return (count + kStrip - 1) / kStrip; }
     // Under layer norm those of the input and of U h are added up elsewhere.
     bool biases_wanted() const { return g_.db_cell || (!p_.variant.layer_norm && (g_.db_input || g_.db_recurrent)); }
     // Layer norm is of W x and U h: the gradients of the other products with the old state are those of the whole sums.
@@ -103,14 +102,26 @@ private:
     T* dsums_of(const Factor<T>& factor) const {
         return factor.operand == Operand::x ? dinput_sums_ : factor.operand == Operand::h ? dsums_ : dother_sums_;
     }
-    void count_strips() {
+
+    // Some vectors of the operand of a product that gives the gradient of its weights: as many as a tile is wide.
+    struct Strip {
+        long factor, first, vectors;
+        long before;  // vectors of the strips before this one
+    };
+    void list_strips() {
         for (std::size_t k = 0; k < layout_.factors.size(); ++k) {
             const Factor<T>& factor = layout_.factors[k];
-            first_strip_[k + 1] = first_strip_[k] + (dweights_of(factor) ? strips(factor.width) : 0);
+            for_vectors(0, dweights_of(factor) ? vectors(factor.width) : 0, [&](long first, long some) {
+                strips_.push_back({static_cast<long>(k), first, some, strip_vectors_});
+                strip_vectors_ += some;
+            });
         }
-        weights_wanted_ = first_strip_.back() > 0 || biases_wanted();
     }
-    long size_of_dweights() const { return first_strip_.back() * kStrip * layout_.columns(); }
+    // Where the sums [4 W, vectors W] of a panel with a strip begin.
+    long sums_of(long panel, const Strip& strip) const {
+        return (panel * strip_vectors_ + strip.before) * W * kPanelWidth;
+    }
+    long size_of_dweights() const { return strip_vectors_ * W * layout_.columns(); }
     bool peepholes_wanted() const { return g_.dpeephole_i || g_.dpeephole_f || g_.dpeephole_o; }
 
     long chunk_before(long to) const { return plan_.backward_until(to, kChunk * grid_.parts); }
@@ -183,7 +194,7 @@ private:
               sums0(part * f.chunk_ * f.layout_.columns()),
               rows(f.chunk_rows_.data() + part * f.chunk_),
               places(f.places_.data() + part * f.chunk_ * f.layout_.factors.size()),
-              packed(f.packed_ + part * f.chunk_ * f.first_strip_.back() * kStrip),
+              packed(f.packed_ + part * f.chunk_ * f.strip_vectors_ * W),
               dweights(f.dweights_ + part * f.size_of_dweights()),
               dbias(f.dbias_ + part * f.layout_.columns()),
               dpeephole(f.peepholes_wanted() ? f.dpeephole_ + member * 3 * f.layout_.padded : nullptr),
@@ -224,7 +235,7 @@ private:
             if (const Factor<T>* late = f.layout_.late()) {
                 pack_columns(late->weights + late->rows[3] * p.H * late->stride, p.H, f.late_);
             }
-            const long sums = f.first_strip_.back() * kStrip * kPanelWidth;
+            const long sums = f.strip_vectors_ * W * kPanelWidth;
             std::fill_n(dweights + first_panel * sums, (last_panel - first_panel) * sums, T(0));
             std::fill_n(dbias + first_panel * kPanelWidth, (last_panel - first_panel) * kPanelWidth, T(0));
             if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
@@ -279,7 +290,7 @@ private:
             }
             if (f.grid_.ranges > 1) {
                 if (live) f.live_[step].store(1, std::memory_order_relaxed);
-                f.barrier_.wait();
+                wait_for_part();
                 live = f.live_[step].load(std::memory_order_relaxed);
             }
             if (live) {
@@ -473,7 +484,7 @@ private:
                     if (g.dprojected) store(g.dprojected + at, dh, p.P - at);
                 }
             }
-            if (f.grid_.ranges > 1) f.barrier_.wait();
+            wait_for_part();
             multiply_vectors<T>(
                 first_panel, last_panel, place0, place0 + n, {1, p.P, 0, nullptr, f.projection_},
                 [&](long place) { return f.dprojected_ + place * padded_h; },
@@ -536,12 +547,11 @@ private:
             if (range == 0) list_rows();
             if (!chunk.live) return;
             wait_for_part();
-            if (f.weights_wanted_) pack_rows();
+            pack_rows();
             if (f.g_.dx) input_gradient();
-            if (f.weights_wanted_) {
-                wait_for_part();
-                weight_gradient();
-            }
+            wait_for_part();
+            if (f.biases_wanted()) bias_gradient();
+            weight_gradient();
         }
 
         // Where the rows have theirs for these products. Nothing is left of a chunk that is not live.
@@ -584,23 +594,22 @@ private:
             return {first + vector * W, f.plan_.count(step, part) * vectors * W};
         }
 
-        // The operands of all rows in strips [strip][row][kStrip], as the sums over rows read them.
+        // The operands of all rows in strips [row][vectors of the strip][W], as the sums over rows read them.
         void pack_rows() {
-            const long factors = f.layout_.factors.size(), strips = f.first_strip_.back();
-            for (long strip = of_part(strips), k = 0; strip < of_part_end(strips); ++strip) {
-                while (strip >= f.first_strip_[k + 1]) ++k;
-                const Factor<T>& factor = f.layout_.factors[k];
+            const long factors = f.layout_.factors.size(), strips = f.strips_.size();
+            for (long k = of_part(strips); k < of_part_end(strips); ++k) {
+                const Strip& strip = f.strips_[k];
+                const Factor<T>& factor = f.layout_.factors[strip.factor];
                 const auto& mask = f.p_.variant.drop_h;
                 const bool drops = mask && factor.operand == Operand::h;
-                const long first = (strip - f.first_strip_[k]) * kStrip;
-                T* to = packed + strip * chunk.rows * kStrip;
+                T* to = packed + strip.before * W * chunk.rows;
                 for (long row = 0; row < chunk.rows; ++row) {
-                    const Place& place = places[row * factors + k];
-                    for (long at = first; at < first + kStrip; at += W) {
-                        const long count = std::max(0L, std::min(W, factor.width - at));
-                        Vec<T> values = load(place.first + at / W * place.apart, count);
-                        if (drops) values *= load(mask.at(0, rows[row].b) + at, count);
-                        store(to + row * kStrip + at - first, values);
+                    const Place& place = places[row * factors + strip.factor];
+                    for (long v = strip.first; v < strip.first + strip.vectors; ++v, to += W) {
+                        const long count = std::min(W, factor.width - v * W);
+                        Vec<T> values = load(place.first + v * place.apart, count);
+                        if (drops) values *= load(mask.at(0, rows[row].b) + v * W, count);
+                        store(to, values);
                     }
                 }
             }
@@ -614,56 +623,51 @@ private:
             });
         }
 
-        // Some panels at a time, so that the strips, which may be more than a cache holds, are read less often.
+        // Some rows and some panels at a time: the rows of a strip stay in the nearest cache from one tile to the next, and
+        // the strips, which may be more than a cache holds, are read less often.
         void weight_gradient() {
-            constexpr long kSome = 4;
-            const long strips = f.first_strip_.back();
-            for (long first = first_panel; first < last_panel; first += kSome) {
-                const long last = std::min(last_panel, first + kSome);
-                for (long panel = first; f.biases_wanted() && panel < last; ++panel) bias_gradient(panel);
-                for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
-                    const Factor<T>& factor = f.layout_.factors[k];
-                    const T* dsums = f.dsums_of(factor) + sums0;
-                    for (long strip = f.first_strip_[k]; strip < f.first_strip_[k + 1]; ++strip) {
-                        const T* of_strip = packed + strip * chunk.rows * kStrip;
-                        for (long panel = first; panel < last; ++panel) {
-                            add_product(factor, chunk.rows, dsums + panel * chunk.rows * kPanelWidth, of_strip,
-                                        dweights + (panel * strips + strip) * kPanelWidth * kStrip);
+            constexpr long kSomePanels = 4, kSomeVectors = 512;
+            for (long first = first_panel; first < last_panel; first += kSomePanels) {
+                for (const Strip& strip : f.strips_) {
+                    const long some = kSomeVectors / strip.vectors;
+                    for (long row = 0; row < chunk.rows; row += some) {
+                        for (long panel = first; panel < std::min(last_panel, first + kSomePanels); ++panel) {
+                            add_product(strip, panel, row, std::min(chunk.rows, row + some));
                         }
                     }
                 }
             }
         }
 
-        void bias_gradient(long panel) {
-            const T* dsums = f.dother_sums_ + sums0 + panel * chunk.rows * kPanelWidth;
-            for (int j = 0; j < 4; ++j) {
-                T* const to = dbias + panel * kPanelWidth + j * W;
-                Vec<T> sum = load(to);
-                for (long row = 0; row < chunk.rows; ++row) sum += load(dsums + row * kPanelWidth + j * W);
-                store(to, sum);
+        void bias_gradient() {
+            for (long panel = first_panel; panel < last_panel; ++panel) {
+                const T* dsums = f.dother_sums_ + sums0 + panel * chunk.rows * kPanelWidth;
+                for (int j = 0; j < 4; ++j) {
+                    T* const to = dbias + panel * kPanelWidth + j * W;
+                    Vec<T> sum = load(to);
+                    for (long row = 0; row < chunk.rows; ++row) sum += load(dsums + row * kPanelWidth + j * W);
+                    store(to, sum);
+                }
             }
         }
 
-        // sums [4 W, kStrip] += dsums [count, 4 W]^T rows [count, kStrip], where a factor has weights.
-        void add_product(const Factor<T>& factor, long count, const T* dsums, const T* rows, T* sums) const {
-            for (long m = 0; m < kPanelWidth; m += kSumRows, sums += kSumRows * kStrip) {
-                if (!f.layout_.takes(factor, m, m + kSumRows)) continue;
-                Tile<T, kSumRows, kSumVecs> acc;
-                for (int i = 0; i < kSumRows; ++i) {
-                    for (int j = 0; j < kSumVecs; ++j) acc[i][j] = load(sums + i * kStrip + j * W);
-                }
-                multiply_sum<T, kSumRows, kSumVecs>(acc, count, dsums + m, kPanelWidth, rows, kStrip);
-                for (int i = 0; i < kSumRows; ++i) {
-                    for (int j = 0; j < kSumVecs; ++j) store(sums + i * kStrip + j * W, acc[i][j]);
-                }
+        // What the rows [begin, end) add to the gradients of a panel's weights for a strip, where there are weights.
+        void add_product(const Strip& strip, long panel, long begin, long end) const {
+            const Factor<T>& factor = f.layout_.factors[strip.factor];
+            const T* const dsums = f.dsums_of(factor) + sums0 + (panel * chunk.rows + begin) * kPanelWidth;
+            const T* const operands = packed + (strip.before * chunk.rows + begin * strip.vectors) * W;
+            T* const sums = dweights + f.sums_of(panel, strip);
+            for (int j = 0; j < 4; ++j) {
+                long count;
+                if (f.layout_.weight_row(factor.rows, panel, j, &count) < 0) continue;
+                add_sum<T>(W, strip.vectors, sums + j * W * strip.vectors * W, end - begin, dsums + j * W, kPanelWidth,
+                           operands);
             }
         }
 
         // From the scratch to the caller's tensors.
         void finish() {
             const Problem<T>& p = f.p_;
-            const long strips = f.first_strip_.back();
             for (long place = f.plan_.begin(part); place < f.plan_.begin(part + 1); ++place) {
                 const Going& row = going[place - f.plan_.begin(part)];
                 for (long at = first_h * W; f.g_.dh0 && at < std::min(p.P, last_h * W); at += W) {
@@ -676,8 +680,8 @@ private:
             }
             f.barrier_.wait();
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                add_parts(f.dweights_ + panel * strips * kStrip * kPanelWidth, strips * kStrip * kPanelWidth,
-                          f.size_of_dweights());
+                const long of_panel = f.strip_vectors_ * W * kPanelWidth;
+                add_parts(f.dweights_ + panel * of_panel, of_panel, f.size_of_dweights());
                 add_parts(f.dbias_ + panel * kPanelWidth, kPanelWidth, f.layout_.columns());
                 for (int j = 0; j < 4; ++j) {
                     long count;
@@ -691,14 +695,13 @@ private:
                         std::copy_n(sum, count, f.g_.db_recurrent + recurrent);
                     }
                     if (f.g_.db_cell && cell >= 0) std::copy_n(sum, count, f.g_.db_cell + cell);
-                    for (std::size_t k = 0; k < f.layout_.factors.size(); ++k) {
-                        const Factor<T>& factor = f.layout_.factors[k];
+                    for (const Strip& strip : f.strips_) {
+                        const Factor<T>& factor = f.layout_.factors[strip.factor];
                         const long row = f.layout_.weight_row(factor.rows, panel, j, &count);
-                        const long column = (panel * strips + f.first_strip_[k]) * kPanelWidth + j * W;
-                        const T* from = f.dweights_ + column * kStrip;
-                        T* const to = f.dweights_of(factor);
-                        for (long w = 0; to && row >= 0 && w < count; ++w) {
-                            unpack(from + w * kStrip, factor.width, to + (row + w) * factor.stride);
+                        const long at = strip.first * W, width = std::min(strip.vectors * W, factor.width - at);
+                        const T* from = f.dweights_ + f.sums_of(panel, strip) + j * W * strip.vectors * W;
+                        for (long w = 0; row >= 0 && w < count; ++w, from += strip.vectors * W) {
+                            std::copy_n(from, width, f.dweights_of(factor) + (row + w) * factor.stride + at);
                         }
                     }
                 }
@@ -741,12 +744,6 @@ private:
                 }
             }
         }
-
-        static void unpack(const T* sums, long width, T* to) {
-            for (long at = 0; at < width; at += kStrip, sums += kPanelWidth * kStrip) {
-                std::copy_n(sums, std::min(kStrip, width - at), to + at);
-            }
-        }
     };
 
     const Problem<T>& p_;
@@ -762,8 +759,8 @@ private:
     std::vector<Place> places_;  // [row of the chunk][factor]
     std::vector<std::vector<Going>> going_of_;
     std::vector<T*> streams_;      // the weights of each factor
-    std::vector<long> first_strip_;  // of each factor, and how many there are
-    bool weights_wanted_ = false;
+    std::vector<Strip> strips_;
+    long strip_vectors_ = 0;  // of all of them
     long chunk_ = 0;  // rows of one part
     T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step

@@ -62,13 +62,6 @@ template <class C, class T> struct Layout {
         }
     }
 
-    // Whether any of the columns [begin, end) of a panel takes rows of a factor's weights.
-    bool takes(const Factor<T>& factor, long begin, long end) const {
-        const auto first = factor.rows.begin();
-        if (C::kUnits > 1) return *first >= 0;
-        return std::any_of(first + begin / W, first + (end + W - 1) / W, [](int row) { return row >= 0; });
-    }
-
     void pack_bias(long panel, T* to) const {
         for (int j = 0; j < 4; ++j) {
             long count;

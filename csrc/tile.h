@@ -10,17 +10,17 @@
 namespace recurra::RECURRA_ISA {
 
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
-constexpr int kRows = 6;
-constexpr int kSumRows = 8, kSumVecs = 2;
+constexpr int kRows = 6, kSumRows = 8;
 #else
-constexpr int kRows = 3;
-constexpr int kSumRows = 4, kSumVecs = 2;
+constexpr int kRows = 3, kSumRows = 4;
 #endif
 constexpr int kPanel = 4;
+// Rows of a tile of N vectors in a sum over rows: a narrow one needs more of them to keep the units busy.
+constexpr int sum_rows(int N) { return N <= 2 ? kSumRows : kRows; }
 
 template <class T, int R, int N> using Tile = Vec<T>[R][N];
 
-// From and to rows that lie `apart`, or kPanel vectors. Unrolled, as only then a tile stays in registers.
+// From and to rows that lie `apart`. Unrolled, as only then a tile stays in registers.
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void read_tile(Tile<T, R, N>& tile, const T* from, long apart) {
 #pragma GCC unroll 8
@@ -30,11 +30,11 @@ inline __attribute__((always_inline)) void read_tile(Tile<T, R, N>& tile, const 
     }
 }
 template <class T, int R, int N>
-inline __attribute__((always_inline)) void write_tile(const Tile<T, R, N>& tile, T* to) {
+inline __attribute__((always_inline)) void write_tile(const Tile<T, R, N>& tile, T* to, long apart) {
 #pragma GCC unroll 8
     for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) store(to + (i * kPanel + j) * kWidth<T>, tile[i][j]);
+        for (int j = 0; j < N; ++j) store(to + i * apart + j * kWidth<T>, tile[i][j]);
     }
 }
 
@@ -65,7 +65,7 @@ template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
                                                     const T* panel, const Ahead<T>& ahead = {}) {
     constexpr int kStep = N * kWidth<T>;
-    const auto add = [&](Tile<T, R, N>& sum, long k, const T* from) {
+    const auto add = [&](Tile<T, R, N>& sum, long k, const T* from) __attribute__((always_inline)) {
         Vec<T> b[N];
 #pragma GCC unroll 8
         for (int j = 0; j < N; ++j) b[j] = load(from + j * kWidth<T>);
@@ -105,11 +105,11 @@ inline __attribute__((always_inline)) void multiply_streams(Tile<T, R, N>& acc, 
     }
 }
 
-// sum [R, N] += a^T b over `count` steps: a's R elements are neighbours and its steps `a_step` apart; b's likewise.
+// sum [R, N] += a^T b over `count` steps: a's R elements are neighbours and its steps `a_step` apart; b [count, N].
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long count, const T* a, long a_step,
-                                                        const T* b, long b_step) {
-    for (long k = 0; k < count; ++k, a += a_step, b += b_step) {
+                                                        const T* b) {
+    for (long k = 0; k < count; ++k, a += a_step, b += N * kWidth<T>) {
         Vec<T> v[N];
 #pragma GCC unroll 8
         for (int j = 0; j < N; ++j) v[j] = load(b + j * kWidth<T>);
@@ -122,10 +122,10 @@ inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long
     }
 }
 
-// Call body(first, count) for groups of at most kRows rows, as even as may be. A full group and two rows left over would
+// Call body(first, count) for groups of at most `most` rows, as even as may be. A full group and two rows left over would
 // read the weights at the pace of the two rows.
-template <class Body> inline void for_rows(long begin, long end, Body&& body) {
-    for (long first = begin, groups = (end - begin + kRows - 1) / kRows; groups > 0; --groups) {
+template <int most = kRows, class Body> inline void for_rows(long begin, long end, Body&& body) {
+    for (long first = begin, groups = (end - begin + most - 1) / most; groups > 0; --groups) {
         const long count = (end - first + groups - 1) / groups;
         body(first, count);
         first += count;
@@ -163,7 +163,7 @@ template <class T> struct Product {
     Ahead<T> ahead = {};
 };
 
-// The two below stand by themselves and know no cell, so that all cells share one copy of their loops.
+// The three below stand by themselves and know no cell, so that all cells share one copy of their loops.
 
 // sums [r, 4 W] = begun + a + b, in registers; begun: rows `apart` elements apart, null for 0.
 template <class T>
@@ -180,7 +180,7 @@ __attribute__((noinline)) void add_products(long r, T* sums, const T* begun, lon
         };
         add(a);
         if (b.count) add(b);
-        write_tile<T, n, kPanel>(acc, sums);
+        write_tile<T, n, kPanel>(acc, sums, kPanel * kWidth<T>);
     });
 }
 
@@ -207,7 +207,25 @@ __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, co
                 multiply_streams<T, n, m>(acc, p.count, rows, p.weights + block * p.count * W, p.blocks * p.count * W);
                 for (int i = 0; i < n; ++i) rows[i] += p.apart;
             }
-            write_tile<T, n, m>(acc, sums);
+            write_tile<T, n, m>(acc, sums, kPanel * W);
+        });
+    });
+}
+
+// sums [width, vectors W] += a^T b over `count` steps: a's elements are neighbours and its steps `a_step` apart;
+// b [count, vectors W].
+template <class T>
+__attribute__((noinline)) void add_sum(long width, long vectors, T* sums, long count, const T* a, long a_step, const T* b) {
+    with_count<kPanel>(vectors, [&](auto N) {
+        constexpr int m = decltype(N)::value, stride = m * kWidth<T>;
+        for_rows<sum_rows(m)>(0, width, [&](long first, long r) {
+            with_count<sum_rows(m)>(r, [&](auto R) {
+                constexpr int n = decltype(R)::value;
+                Tile<T, n, m> acc;
+                read_tile<T, n, m>(acc, sums + first * stride, stride);
+                multiply_sum<T, n, m>(acc, count, a + first, a_step, b);
+                write_tile<T, n, m>(acc, sums + first * stride, stride);
+            });
         });
     });
 }

@@ -20,6 +20,7 @@ from torch.utils.mkldnn import to_mkldnn
 Work = Callable[[], object]
 
 SHORTEST_SAMPLE = 0.002  # seconds; work that is shorter is repeated within one sample
+LONG = 0.02  # seconds; work that is longer does not notice whose data the caches held when its turn came
 FEWEST_ROUNDS, MOST_ROUNDS = 5, 200
 
 
@@ -27,18 +28,19 @@ def measure(contestants: Mapping[str, Work], budget: float = 0.3, settle: float 
     """The median seconds of one call of each contestant.
 
     They warm up, then run in rounds, each once a round and in another order each time. ``budget`` is about how many
-    seconds each contestant gets; there are at least 5 rounds and at most 200. In each turn a contestant first works for
-    ``settle`` seconds that do not count, where the threads of the one before go on spinning for a while.
+    seconds each contestant gets; there are at least 5 rounds and at most 200. All are measured with warm caches: the
+    first call of a turn does not count, unless it is a long one. Nor does what a contestant does in the first
+    ``settle`` seconds of its turn, where the threads of the one before go on spinning for a while.
     """
     gc.collect()
-    repeats = {name: _repeats(work) for name, work in contestants.items()}
+    shapes = {name: _shape(work) for name, work in contestants.items()}
     times: dict[str, list[float]] = {name: [] for name in contestants}
     number, started = 0, time.perf_counter()
     while number < FEWEST_ROUNDS or (
         number < MOST_ROUNDS and time.perf_counter() - started < budget * len(contestants)
     ):
         for name in _order(list(contestants), number):
-            times[name].append(_sample(contestants[name], repeats[name], settle))
+            times[name].append(_sample(contestants[name], *shapes[name], settle))
         number += 1
     return {name: statistics.median(samples) for name, samples in times.items()}
 
@@ -50,26 +52,26 @@ def _order(names: list[str], number: int) -> list[str]:
     return order[::-1] if turns % 2 else order
 
 
-def _sample(work: Work, repeats: int, settle: float = 0.0) -> float:
-    """Seconds of one call, from one sample of several."""
+def _sample(work: Work, repeats: int, warm: bool, settle: float = 0.0) -> float:
+    """Seconds of one call, from one sample of several; ``warm``: after one that does not count."""
     begun = time.perf_counter()
     while time.perf_counter() - begun < settle:
         work()
-    if repeats > 1:
-        work()  # short work would otherwise also pay for the threads and the cache that the one before it left behind
+    if warm:
+        work()
     started = time.perf_counter()
     for _ in range(repeats):
         work()
     return (time.perf_counter() - started) / repeats
 
 
-def _repeats(work: Work) -> int:
-    """How many calls make a sample that is long enough; finding out is the warm-up."""
+def _shape(work: Work) -> tuple[int, bool]:
+    """How many calls make a sample that is long enough, and whether one goes before; finding out is the warm-up."""
     work()
     repeats = 1
-    while (seconds := _sample(work, repeats) * repeats) < SHORTEST_SAMPLE:
+    while (seconds := _sample(work, repeats, warm=False) * repeats) < SHORTEST_SAMPLE:
         repeats = max(repeats + 1, round(1.2 * repeats * min(SHORTEST_SAMPLE / seconds, 10.0)))
-    return repeats
+    return repeats, seconds / repeats < LONG
 
 
 @torch.no_grad()
