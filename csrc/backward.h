@@ -758,7 +758,7 @@ private:
     std::vector<Row> chunk_rows_;
     std::vector<Place> places_;  // [row of the chunk][factor]
     std::vector<std::vector<Going>> going_of_;
-    std::vector<T*> streams_;      // the weights of each factor
+    std::vector<T*> streams_;  // the weights of each factor
     std::vector<Strip> strips_;
     long strip_vectors_ = 0;  // of all of them
     long chunk_ = 0;  // rows of one part

@@ -215,7 +215,8 @@ __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, co
 // sums [width, vectors W] += a^T b over `count` steps: a's elements are neighbours and its steps `a_step` apart;
 // b [count, vectors W].
 template <class T>
-__attribute__((noinline)) void add_sum(long width, long vectors, T* sums, long count, const T* a, long a_step, const T* b) {
+__attribute__((noinline)) void add_sum(long width, long vectors, T* sums, long count, const T* a, long a_step,
+                                       const T* b) {
     with_count<kPanel>(vectors, [&](auto N) {
         constexpr int m = decltype(N)::value, stride = m * kWidth<T>;
         for_rows<sum_rows(m)>(0, width, [&](long first, long r) {

@@ -130,9 +130,21 @@ FAULTS = (
     ),
     Fault(
         "the weights' gradient misses the last rows",
+        "tile.h",
+        "for (long k = 0; k < count; ++k, a += a_step",
+        "for (long k = 0; k < count - 1; ++k, a += a_step",
+    ),
+    Fault(
+        "the weights' gradient takes the first rows of a strip again",
         "backward.h",
-        "acc, count, dsums + m",
-        "acc, count - 1, dsums + m",
+        "packed + (strip.before * chunk.rows + begin * strip.vectors) * W",
+        "packed + strip.before * chunk.rows * W",
+    ),
+    Fault(
+        "the weights' gradient lacks the last thread's share",
+        "backward.h",
+        "other < f.grid_.parts; ++other",
+        "other < f.grid_.parts - 1; ++other",
     ),
     Fault(
         "layer norm: U h keeps its mean",
