@@ -85,6 +85,7 @@ inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long cou
     if (ahead.from) {
         for (; k < count; ++k, panel += kStep) ahead.ask(k), add(acc, k, panel);
     }
+#pragma GCC unroll 2
     for (; k < count; ++k, panel += kStep) add(acc, k, panel);
 }
 
