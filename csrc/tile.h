@@ -10,9 +10,9 @@
 namespace recurra::RECURRA_ISA {
 
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
-constexpr int kRows = 6, kSumRows = 8;
+constexpr int kRows = 6, kSumRows = 8, kAtOnce = 2;
 #else
-constexpr int kRows = 3, kSumRows = 4;
+constexpr int kRows = 3, kSumRows = 4, kAtOnce = 1;
 #endif
 constexpr int kPanel = 4;
 // Rows of a tile of N vectors in a sum over rows: a narrow one needs more of them to keep the units busy.
@@ -85,7 +85,7 @@ inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long cou
     if (ahead.from) {
         for (; k < count; ++k, panel += kStep) ahead.ask(k), add(acc, k, panel);
     }
-#pragma GCC unroll 2
+#pragma GCC unroll kAtOnce  // features in a turn of the loop; with fewer registers two would not stay in them
     for (; k < count; ++k, panel += kStep) add(acc, k, panel);
 }
 
