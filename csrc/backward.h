@@ -34,6 +34,7 @@ public:
         const long apart = grid_.parts * kPage<T>;
         const bool normed = p_.variant.layer_norm;
         chunk_ = longest_chunk();
+        direct_ = adds_directly();
         std::vector<Piece<T>> pieces{
             {&dsums_, parts * columns * chunk_},
             {&dh_, state_h + apart},
@@ -42,7 +43,7 @@ public:
             {&dhidden_, projected * state},
             {&dc_, C::kHasCell ? state + apart : 0},
             {&packed_, parts * strip_vectors_ * W * chunk_},
-            {&dweights_, parts * size_of_dweights()},
+            {&dweights_, direct_ ? 0 : parts * size_of_dweights()},
             {&dbias_, parts * columns},
             {&dpeephole_, peepholes_wanted() ? 3 * layout_.padded * members : 0},
             {&dinput_sums_, normed ? parts * columns * chunk_ : 0},
@@ -122,6 +123,13 @@ private:
         return (panel * strip_vectors_ + strip.before) * W * kPanelWidth;
     }
     long size_of_dweights() const { return strip_vectors_ * W * layout_.columns(); }
+    // All steps in one chunk, of one part, and nothing but whole vectors: then the tiles of the weights' gradients are
+    // written where the caller wants them, once.
+    bool adds_directly() const {
+        bool whole = grid_.parts == 1 && plan_.steps > 0 && chunk_before(plan_.steps) == 0 && p_.H % W == 0;
+        for (const Factor<T>& factor : layout_.factors) whole &= factor.width % W == 0;
+        return whole;
+    }
     bool peepholes_wanted() const { return g_.dpeephole_i || g_.dpeephole_f || g_.dpeephole_o; }
 
     long chunk_before(long to) const { return plan_.backward_until(to, kChunk * grid_.parts); }
@@ -179,6 +187,7 @@ private:
         std::vector<Going>& going;
         long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step and at the one before
         bool carried = true;                     // whether any gradient may come from the later steps
+        bool anew = true;                        // whether nothing has been added to the gradients of the weights yet
         Chunk chunk{};
 
         Member(Backward& backward, int member)
@@ -235,8 +244,6 @@ private:
             if (const Factor<T>* late = f.layout_.late()) {
                 pack_columns(late->weights + late->rows[3] * p.H * late->stride, p.H, f.late_);
             }
-            const long sums = f.strip_vectors_ * W * kPanelWidth;
-            std::fill_n(dweights + first_panel * sums, (last_panel - first_panel) * sums, T(0));
             std::fill_n(dbias + first_panel * kPanelWidth, (last_panel - first_panel) * kPanelWidth, T(0));
             if (dpeephole) std::fill_n(dpeephole, 3 * padded, T(0));
             if (p.variant.layer_norm) std::fill_n(dnorms(), kNorms * padded, T(0));
@@ -394,7 +401,7 @@ private:
 
         // The units of one panel in a row.
         Unit<T> unit_of(const Going& g, long panel) const {
-            Unit<T> u{};
+            Unit<T> u;
             u.at = f.layout_.unit(panel, 0);
             u.count = std::min(W, f.p_.H - u.at);
             u.c = g.dc + u.at;
@@ -637,6 +644,7 @@ private:
                     }
                 }
             }
+            anew = false;
         }
 
         void bias_gradient() {
@@ -656,12 +664,15 @@ private:
             const Factor<T>& factor = f.layout_.factors[strip.factor];
             const T* const dsums = f.dsums_of(factor) + sums0 + (panel * chunk.rows + begin) * kPanelWidth;
             const T* const operands = packed + (strip.before * chunk.rows + begin * strip.vectors) * W;
-            T* const sums = dweights + f.sums_of(panel, strip);
             for (int j = 0; j < 4; ++j) {
                 long count;
-                if (f.layout_.weight_row(factor.rows, panel, j, &count) < 0) continue;
-                add_sum<T>(W, strip.vectors, sums + j * W * strip.vectors * W, end - begin, dsums + j * W, kPanelWidth,
-                           operands);
+                const long row = f.layout_.weight_row(factor.rows, panel, j, &count);
+                if (row < 0) continue;
+                const long width = strip.vectors * W;
+                T* const there = f.direct_ ? f.dweights_of(factor) + row * factor.stride + strip.first * W
+                                           : dweights + f.sums_of(panel, strip) + j * W * width;
+                add_sum<T>(W, strip.vectors, {there, f.direct_ ? factor.stride : width, anew && begin == 0},
+                           end - begin, dsums + j * W, kPanelWidth, operands);
             }
         }
 
@@ -678,9 +689,12 @@ private:
                 }
                 if (f.g_.dgates0) finish_gates(place, row.b);
             }
+            const long of_panel = f.strip_vectors_ * W * kPanelWidth;
+            if (anew && !f.direct_) {
+                std::fill_n(dweights + first_panel * of_panel, (last_panel - first_panel) * of_panel, T(0));
+            }
             f.barrier_.wait();
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
-                const long of_panel = f.strip_vectors_ * W * kPanelWidth;
                 add_parts(f.dweights_ + panel * of_panel, of_panel, f.size_of_dweights());
                 add_parts(f.dbias_ + panel * kPanelWidth, kPanelWidth, f.layout_.columns());
                 for (int j = 0; j < 4; ++j) {
@@ -701,7 +715,9 @@ private:
                         const long at = strip.first * W, width = std::min(strip.vectors * W, factor.width - at);
                         const T* from = f.dweights_ + f.sums_of(panel, strip) + j * W * strip.vectors * W;
                         for (long w = 0; row >= 0 && w < count; ++w, from += strip.vectors * W) {
-                            std::copy_n(from, width, f.dweights_of(factor) + (row + w) * factor.stride + at);
+                            T* const to = f.dweights_of(factor) + (row + w) * factor.stride + at;
+                            if (!f.direct_) std::copy_n(from, width, to);
+                            if (f.direct_ && anew) std::fill_n(to, width, T(0));
                         }
                     }
                 }
@@ -762,6 +778,7 @@ private:
     std::vector<Strip> strips_;
     long strip_vectors_ = 0;  // of all of them
     long chunk_ = 0;  // rows of one part
+    bool direct_ = false;
     T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
     T *dinput_sums_, *dother_sums_;  // of W x and of the whole sums; without layer norm, the same as of U h

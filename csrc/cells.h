@@ -21,15 +21,15 @@ namespace recurra::RECURRA_ISA {
 
 // One row at one step, for the units of one panel.
 template <class T> struct Unit {
-    long at, count;            // first unit, and how many of the panel's are real
-    T* c;                      // the carried cell state, or its gradient; padded
-    Saved<T> saved;            // may be null in forward
-    Vec<T> c_before;           // backward: the cell state before the step
-    const T *keep_h, *keep_c;  // zoneout's masks from unit `at` on; null without
-    T* kept;                   // in parts: kKept vectors, from one part of the step to the next
-    const T* seen;             // in parts: the h that goes into the products
-    T* gates;                  // i f o for the next step, or the gradients of the last ones; null if nobody sees them
-    long gates_apart;          // from one of the three to the next
+    long at, count;           // first unit, and how many of the panel's are real
+    T* c = nullptr;           // the carried cell state, or its gradient; padded
+    Saved<T> saved;           // may be null in forward
+    Vec<T> c_before;          // backward: the cell state before the step
+    const T *keep_h = nullptr, *keep_c = nullptr;  // zoneout's masks from unit `at` on; null without
+    T* kept = nullptr;        // in parts: kKept vectors, from one part of the step to the next
+    const T* seen = nullptr;  // in parts: the h that goes into the products
+    T* gates = nullptr;       // i f o for the next step, or the gradients of the last ones; null if nobody sees them
+    long gates_apart = 0;     // from one of the three to the next
 };
 
 template <class T> inline Vec<T> derivative_of_sigmoid(Vec<T> s) { return s * (static_cast<T>(1) - s); }

@@ -85,7 +85,7 @@ private:
         long place, b, length;
         T *c, *h, *gates;
         const T* drop_h;
-        T *y, *cells, *moments, *dropped;
+        T *y, *moments, *dropped;
         Saved<T> saved;  // of the first panel
         const T *keep_h, *keep_c;
         bool last;
@@ -128,6 +128,7 @@ private:
                         advance(step, row);
                     }
                     row += f.plan_.count(step, part);
+                    leave_states(step);
                     if (f.grid_.ranges > 1) f.barrier_.wait();
                 }
                 from = to;
@@ -212,7 +213,6 @@ private:
                 g.y = f.out_.y.at(t, g.b);
                 g.last = step + 1 == g.length;
                 if (saved) g.saved = saved.behind(i * of_panel);
-                if (f.out_.cells) g.cells = f.out_.cells.at(t, g.b);
                 if constexpr (!C::kPlain) list_variant(step, i);
             }
             saved_panel = n * of_panel;
@@ -270,7 +270,7 @@ private:
 
         Unit<T> unit_of(const Going& g, long panel) const {
             const long unit = f.layout_.unit(panel, 0);
-            Unit<T> u{};
+            Unit<T> u;
             u.at = unit;
             u.count = std::min(W, f.p_.H - unit);
             u.c = g.c + unit;
@@ -299,17 +299,15 @@ private:
         }
 
         void finish(const T* made, long panel, const Going& g) {
-            if constexpr (C::kHasCell) leave_hidden(f.cell_.finish({load(made), load(made + W)}), unit_of(g, panel), g);
+            if constexpr (C::kHasCell) leave_hidden(f.cell_.finish({load(made), load(made + W)}), panel * W, g);
         }
 
-        // What an LSTM's units make, and their cell states, go wherever they are needed.
-        void leave_hidden(Vec<T> hidden, const Unit<T>& u, const Going& g) {
-            if (g.cells) store(g.cells + u.at, load(u.c), u.count);
-            if (g.last) store(f.out_.c + g.b * f.p_.H + u.at, load(u.c), u.count);
+        // What an LSTM's units make goes on as the new h, or to the projection.
+        void leave_hidden(Vec<T> hidden, long at, const Going& g) {
             if (!C::kPlain && f.p_.w_projection) {
-                store(f.hidden_ + g.place * f.layout_.padded + u.at, hidden);
+                store(f.hidden_ + g.place * f.layout_.padded + at, hidden);
             } else {
-                leave_carried(hidden, u.at, g);
+                leave_carried(hidden, at, g);
             }
         }
 
@@ -323,7 +321,26 @@ private:
             store(g.y + at, h, count);
             if (f.cell_.sees_state()) store(g.h + at, h);
             if (!C::kPlain && g.dropped) store(g.dropped + at, h * load(g.drop_h + at, count), count);
-            if (g.last) store(f.out_.h + g.b * f.p_.P + at, h, count);
+        }
+
+        // Once a step is done: the cell states, if they are asked for, and the final state of the rows that end with it,
+        // which are the last ones.
+        void leave_states(long step) {
+            const Problem<T>& p = f.p_;
+            const long n = f.plan_.count(step, part), on = step + 1 < f.plan_.steps ? f.plan_.count(step + 1, part) : 0;
+            for (long i = f.out_.cells ? 0 : on; C::kHasCell && i < n; ++i) {
+                const Going& g = going[i];
+                const auto copy = [&](T* to) { leave_range(first_panel * W, last_panel * W, g.c, p.H, to); };
+                if (f.out_.cells) copy(f.out_.cells.at(time(step, g), g.b));
+                if (i >= on) copy(f.out_.c + g.b * p.H);
+            }
+            for (long i = on; i < n; ++i) {
+                leave_range(first_h * W, last_h * W, going[i].y, p.P, f.out_.h + going[i].b * p.P);
+            }
+        }
+
+        static void leave_range(long begin, long end, const T* from, long size, T* to) {
+            if (begin < std::min(end, size)) std::copy(from + begin, from + std::min(end, size), to + begin);
         }
 
         // The projection of all going rows, once their units are there.

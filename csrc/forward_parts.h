@@ -125,7 +125,7 @@ template <class C, class T> void Forward<C, T>::Member::close_row(long i) {
         if constexpr (C::kHasCell) {
             Vec<T> inside = load(made + u.at);
             if (normed) inside = of_c.normalize(inside) * f.cell_.gain(u) + f.cell_.bias(u);
-            leave_hidden(f.cell_.close(inside, product, u), u, g);
+            leave_hidden(f.cell_.close(inside, product, u), u.at, g);
             if (g.last) leave_gates(u, g.b);
         } else {
             leave(f.cell_.close(old_h(g, u.at), product, u), u.at, g);

@@ -98,7 +98,7 @@ private:
 
     void apply(const Vec<T> (&a)[4], long panel, long row, const State<const T>& before, const State<T>& after) const {
         T cell[kWidth<T>];
-        Unit<T> u{};
+        Unit<T> u;
         u.at = layout_.unit(panel, 0);
         u.count = std::min(W, p_.H - u.at);
         u.c = cell;

@@ -15,6 +15,7 @@ constexpr int kRows = 6, kSumRows = 8, kAtOnce = 2;
 constexpr int kRows = 3, kSumRows = 4, kAtOnce = 1;
 #endif
 constexpr int kPanel = 4;
+constexpr int kChains = 8;  // sums that must be under way at once to keep the units busy: 4 cycles each, 2 in a cycle
 // Rows of a tile of N vectors in a sum over rows: a narrow one needs more of them to keep the units busy.
 constexpr int sum_rows(int N) { return N <= 2 ? kSumRows : kRows; }
 
@@ -93,17 +94,34 @@ inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long cou
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply_streams(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
                                                             const T* panel, long stride) {
-    for (long k = 0; k < count; ++k, panel += kWidth<T>) {
+    const auto add = [&](Tile<T, R, N>& sum, long k) __attribute__((always_inline)) {
         Vec<T> b[N];
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) b[j] = load(panel + j * stride);
+        for (int j = 0; j < N; ++j) b[j] = load(panel + k * kWidth<T> + j * stride);
 #pragma GCC unroll 16
         for (int i = 0; i < R; ++i) {
             const Vec<T> a = all(rows[i][k]);
 #pragma GCC unroll 8
-            for (int j = 0; j < N; ++j) acc[i][j] += a * b[j];
+            for (int j = 0; j < N; ++j) sum[i][j] += a * b[j];
+        }
+    };
+    constexpr int kSums = std::max(1, kChains / (R * N));  // of a small tile, in turn: one alone would wait for itself
+    long k = 0;
+    if constexpr (kSums > 1) {
+        Tile<T, R, N> more[kSums - 1] = {};
+        for (; k + kSums <= count; k += kSums) {
+            add(acc, k);
+#pragma GCC unroll 8
+            for (int s = 1; s < kSums; ++s) add(more[s - 1], k + s);
+        }
+#pragma GCC unroll 8
+        for (int s = 1; s < kSums; ++s) {
+            for (int i = 0; i < R; ++i) {
+                for (int j = 0; j < N; ++j) acc[i][j] += more[s - 1][i][j];
+            }
         }
     }
+    for (; k < count; ++k) add(acc, k);
 }
 
 // sum [R, N] += a^T b over `count` steps: a's R elements are neighbours and its steps `a_step` apart; b [count, N].
@@ -213,20 +231,28 @@ __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, co
     });
 }
 
+// Sums [·, vectors W] whose rows lie `apart`; anew: they begin with what is added now, whatever is there.
+template <class T> struct Sums {
+    T* first;
+    long apart;
+    bool anew;
+};
+
 // sums [width, vectors W] += a^T b over `count` steps: a's elements are neighbours and its steps `a_step` apart;
 // b [count, vectors W].
 template <class T>
-__attribute__((noinline)) void add_sum(long width, long vectors, T* sums, long count, const T* a, long a_step,
-                                       const T* b) {
+__attribute__((noinline)) void add_sum(long width, long vectors, const Sums<T>& sums, long count, const T* a,
+                                       long a_step, const T* b) {
     with_count<kPanel>(vectors, [&](auto N) {
-        constexpr int m = decltype(N)::value, stride = m * kWidth<T>;
+        constexpr int m = decltype(N)::value;
         for_rows<sum_rows(m)>(0, width, [&](long first, long r) {
             with_count<sum_rows(m)>(r, [&](auto R) {
                 constexpr int n = decltype(R)::value;
-                Tile<T, n, m> acc;
-                read_tile<T, n, m>(acc, sums + first * stride, stride);
+                T* const at = sums.first + first * sums.apart;
+                Tile<T, n, m> acc = {};
+                if (!sums.anew) read_tile<T, n, m>(acc, at, sums.apart);
                 multiply_sum<T, n, m>(acc, count, a + first, a_step, b);
-                write_tile<T, n, m>(acc, sums + first * stride, stride);
+                write_tile<T, n, m>(acc, at, sums.apart);
             });
         });
     });

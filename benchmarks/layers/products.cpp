@@ -66,7 +66,7 @@ void compare(long H, long rows) {
     const auto gradients = [&] {
         for (long strip = 0; strip < panels; strip += kPanel) {
             for (long gate = 0; gate < 4 * panels; ++gate) {
-                add_sum<float>(W, kPanel, weights + (strip * panels + gate) * W * kPanelWidth, rows,
+                add_sum<float>(W, kPanel, {weights + (strip * panels + gate) * W * kPanelWidth, kPanelWidth, false}, rows,
                                sums + gate / 4 * rows * kPanelWidth + gate % 4 * W, kPanelWidth, h + strip * rows * W);
             }
         }
