@@ -778,7 +778,7 @@ private:
     std::vector<Strip> strips_;
     long strip_vectors_ = 0;  // of all of them
     long chunk_ = 0;  // rows of one part
-    bool direct_ = false;
+    bool direct_ = false;  // adds_directly()
     T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
     T *dinput_sums_, *dother_sums_;  // of W x and of the whole sums; without layer norm, the same as of U h

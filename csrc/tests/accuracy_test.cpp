@@ -25,4 +25,4 @@ template <class T> int check(const char* name, double bound) {
 
 }  // namespace
 
-int main() { return check<float>("float32", 3e-7) + check<double>("float64", 5e-16); }
+int main() { return check<float>("float32", 4.5e-7) + check<double>("float64", 5e-16); }

@@ -65,6 +65,7 @@ SIZES = [
     (3, 1, 2, 17),
     (2, 7, 1, 16),
     (4, 13, 33, 31),
+    (7, 3, 32, 32),
     (5, 64, 16, 48),
     (30, 25, 40, 65),
     (2, 3, 700, 1024),
@@ -98,6 +99,16 @@ def test_a_loss_on_the_last_step_only(op):
         found.append(torch.autograd.grad(q.run(kernel=kernel)[0][-1].sum(), q.tensors(), allow_unused=True))
     for want, got in zip(*found, strict=True):
         assert_close(got, want, "gradient")
+
+
+@pytest.mark.parametrize("features", [5, 32], ids=["odd", "whole vectors"])
+@pytest.mark.parametrize("op", FORMS)
+def test_a_gradient_of_zero_leaves_zeros(op, features):
+    """Then no chunk adds anything, and what the memory held before must not come out."""
+    p = sized(op, 6, 3, features, features).to(torch.float32, grad=True)
+    y, _, _ = p.run(kernel="cpu")
+    found = torch.autograd.grad(y, p.tensors(), torch.zeros_like(y), allow_unused=True)
+    assert all(not gradient.any() for gradient in found if gradient is not None)
 
 
 @pytest.mark.parametrize("op", [form for form in FORMS if form != CHAOTIC])
