@@ -21,7 +21,7 @@ public:
           layout_(problem),
           grid_(saved_grid(gradients.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
-          barrier_(grid_.members()),
+          team_(grid_.members()),
           saved_(saved_of<C>(problem, gradients.saved)),
           live_(plan_.steps),
           streams_(layout_.factors.size()) {
@@ -35,6 +35,7 @@ public:
         const bool normed = p_.variant.layer_norm;
         chunk_ = longest_chunk();
         direct_ = adds_directly();
+        shares_panels_ = worth_sharing(p_, layout_.panels, grid_);
         std::vector<Piece<T>> pieces{
             {&dsums_, parts * columns * chunk_},
             {&dh_, state_h + apart},
@@ -75,6 +76,7 @@ public:
 
 private:
     static constexpr long W = kWidth<T>, kPanelWidth = 4 * W, kChunk = 256;
+    static constexpr long kPiece = 64;  // rows
     static constexpr long kNorms = 14;  // i f g o of the gains over W x and U h, and of the bias; gain and bias of c
     static constexpr long kPartial = 64 / sizeof(T);  // sums of one row and one member under layer norm: a cache line
 
@@ -215,12 +217,12 @@ private:
         long of_part(long count) const { return share(count, range, f.grid_.ranges); }
         long of_part_end(long count) const { return share(count, range + 1, f.grid_.ranges); }
         void wait_for_part() const {
-            if (f.grid_.ranges > 1) f.barrier_.wait();
+            if (f.grid_.ranges > 1) f.team_.wait();
         }
 
         void run() {
             begin();
-            f.barrier_.wait();
+            f.team_.wait();
             for (long to = f.plan_.steps; to > 0;) {
                 const long from = f.chunk_before(to);
                 chunk = {from, to, f.plan_.count(from, to, part), false};
@@ -520,15 +522,27 @@ private:
         // The gradients of the old state: through its products, and directly.
         void to_the_old_state(long step, long n) {
             const long row0 = row_at(step);
-            through(1, step, first_h, last_h, row0, row0 + n, [&](Vec<T> dh, long v, long row) {
-                const Going& g = going[row - row0];
-                const long at = v * W;
-                if (const auto& mask = f.p_.variant.drop_h) {
-                    dh *= load(mask.at(0, g.b) + at, std::max(0L, std::min(W, f.p_.P - at)));
-                }
-                if (f.cell_.sees_state()) dh += load(g.dh + at);
-                store(g.dh + at, dh);
-            });
+            const auto through_h = [&](long first, long last) {
+                through(1, step, first, last, row0, row0 + n, [&](Vec<T> dh, long v, long row) {
+                    const Going& g = going[row - row0];
+                    const long at = v * W;
+                    if (const auto& mask = f.p_.variant.drop_h) {
+                        dh *= load(mask.at(0, g.b) + at, std::max(0L, std::min(W, f.p_.P - at)));
+                    }
+                    if (f.cell_.sees_state()) dh += load(g.dh + at);
+                    store(g.dh + at, dh);
+                });
+            };
+            if (f.shares_panels_) {
+                const long groups = (last_h - first_h + kPanel - 1) / kPanel;
+                f.team_.share(me, groups, [&](long k) {
+                    const long first = first_h + kPanel * (step % 2 ? groups - 1 - k : k);
+                    through_h(first, std::min(first + kPanel, last_h));
+                });
+                f.team_.wait();
+            } else {
+                through_h(first_h, last_h);
+            }
             for (long k = 2; k < f.layout_.early(); ++k) {
                 const Operand operand = f.layout_.factors[k].operand;
                 through(k, step, first_panel, last_panel, row0, row0 + n, [&](Vec<T> sum, long v, long row) {
@@ -623,10 +637,11 @@ private:
         }
 
         void input_gradient() {
-            const long D = f.p_.D;
-            const long n = chunk.rows;
-            through(0, 0, 0, vectors(D), of_part(n), of_part_end(n), [&](Vec<T> dx, long v, long row) {
-                store(rows[row].dx + v * W, dx, D - v * W);
+            const long D = f.p_.D, first = of_part(chunk.rows), n = of_part_end(chunk.rows) - first;
+            const long pieces = std::max(1L, n / kPiece);
+            f.team_.share(me, pieces, [&](long piece) {
+                through(0, 0, 0, vectors(D), first + n * piece / pieces, first + n * (piece + 1) / pieces,
+                        [&](Vec<T> dx, long v, long row) { store(rows[row].dx + v * W, dx, D - v * W); });
             });
         }
 
@@ -634,16 +649,19 @@ private:
         // the strips, which may be more than a cache holds, are read less often.
         void weight_gradient() {
             constexpr long kSomePanels = 4, kSomeVectors = 512;
-            for (long first = first_panel; first < last_panel; first += kSomePanels) {
+            const long panels = last_panel - first_panel, somes = (panels + kSomePanels - 1) / kSomePanels;
+            const long groups = f.team_.waiting() ? panels : somes;
+            f.team_.share(me, groups, [&](long group) {
+                const long first = first_panel + panels * group / groups, end = first_panel + panels * (group + 1) / groups;
                 for (const Strip& strip : f.strips_) {
                     const long some = kSomeVectors / strip.vectors;
                     for (long row = 0; row < chunk.rows; row += some) {
-                        for (long panel = first; panel < std::min(last_panel, first + kSomePanels); ++panel) {
+                        for (long panel = first; panel < end; ++panel) {
                             add_product(strip, panel, row, std::min(chunk.rows, row + some));
                         }
                     }
                 }
-            }
+            });
             anew = false;
         }
 
@@ -693,7 +711,7 @@ private:
             if (anew && !f.direct_) {
                 std::fill_n(dweights + first_panel * of_panel, (last_panel - first_panel) * of_panel, T(0));
             }
-            f.barrier_.wait();
+            f.team_.wait();
             for (long panel = mine(f.layout_.panels); panel < mine_end(f.layout_.panels); ++panel) {
                 add_parts(f.dweights_ + panel * of_panel, of_panel, f.size_of_dweights());
                 add_parts(f.dbias_ + panel * kPanelWidth, kPanelWidth, f.layout_.columns());
@@ -768,7 +786,7 @@ private:
     const Layout<C, T> layout_;
     const Grid grid_;
     const Plan plan_;
-    Barrier barrier_;
+    Team team_;
     const Saved<T> saved_;
     std::vector<std::atomic<char>> live_;
     std::vector<Row> chunk_rows_;
@@ -779,6 +797,7 @@ private:
     long strip_vectors_ = 0;  // of all of them
     long chunk_ = 0;  // rows of one part
     bool direct_ = false;  // adds_directly()
+    bool shares_panels_ = false;
     T *dsums_, *dh_, *dc_, *packed_, *dweights_, *dbias_, *dpeephole_;
     T *projection_, *dprojected_, *dhidden_;  // with projection: its weights, and gradients at a step
     T *dinput_sums_, *dother_sums_;  // of W x and of the whole sums; without layer norm, the same as of U h

@@ -18,7 +18,7 @@ inline __attribute__((always_inline)) Unit<T> Backward<C, T>::Member::unit_in_pa
 // The gradient of the sums of all rows at a step. Tells whether any of it is not zero.
 template <class C, class T> bool Backward<C, T>::Member::apply_in_parts(long step) {
     const long n = f.plan_.count(step, part), first = sums_at(step, 0), apart = chunk.rows * kPanelWidth;
-    Barrier* const barrier = f.grid_.ranges > 1 ? &f.barrier_ : nullptr;
+    Team* const team = f.grid_.ranges > 1 ? &f.team_ : nullptr;
     bool live = false;
     const auto close = [&](long i) { close_row(step, i, {first + i * kPanelWidth, apart}); };
     const auto open = [&](long i) { live |= open_row(step, i, {first + i * kPanelWidth, apart}); };
@@ -27,11 +27,11 @@ template <class C, class T> bool Backward<C, T>::Member::apply_in_parts(long ste
     };
     if (f.layout_.late()) {
         for (long i = 0; i < n; ++i) close(i);
-        if (barrier) barrier->wait();
+        if (team) team->wait();
         multiply_late(n);
-        in_parts(n, barrier, open, through);
+        in_parts(n, team, open, through);
     } else {
-        in_parts(n, barrier, close, open, through);
+        in_parts(n, team, close, open, through);
     }
     return live;
 }

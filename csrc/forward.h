@@ -20,7 +20,7 @@ public:
           layout_(problem),
           grid_(choose_grid(problem, layout_.panels, out.saved)),
           plan_(problem.T_, problem.B, problem.lengths, grid_.parts),
-          barrier_(grid_.members()),
+          team_(grid_.members()),
           saved_(saved_of<C>(problem, out.saved)) {
         if (!ready) to_pack_.emplace(layout_);
         packed_ = ready ? ready : &*to_pack_;
@@ -32,6 +32,8 @@ public:
         if (out_.saved) save_grid(grid_, out_.saved);
         chunk_ = longest_chunk();
         joined_ = joins();
+        helps_ = helps();
+        shares_panels_ = worth_sharing(p_, layout_.panels, grid_);
         const Scratch scratch(std::vector<Piece<T>>{
             {&sums_, grid_.parts * columns * chunk_},
             {&c_, C::kHasCell ? state + apart : 0},
@@ -64,6 +66,12 @@ private:
         return !C::kParts && (p_.D + p_.P) * kPanelWidth * sizeof(T) <= kNearest && p_.B >= 2 * kRows * grid_.parts;
     }
 
+    // Whether a part lasts long enough for a member that is done with its own to take over some of it.
+    bool helps() const {
+        constexpr double kWorthHelp = 4e7;  // operations: some hundred microseconds
+        return grid_.parts > 1 && 8.0 * p_.B * p_.H * (p_.D + p_.P) * p_.T_ >= kWorthHelp;
+    }
+
     // Layer norm is of U h alone: other products with the old state are added up beside it.
     bool others_apart() const { return p_.variant.layer_norm && layout_.early() > 2; }
 
@@ -86,22 +94,23 @@ private:
         T *c, *h, *gates;
         const T* drop_h;
         T *y, *moments, *dropped;
-        Saved<T> saved;  // of the first panel
+        Saved<T> saved;    // of the first panel
+        long saved_panel;  // elements that are saved for one panel at this step
         const T *keep_h, *keep_c;
-        bool last;
+        bool last;  // in parts: whether the row ends with this step
     };
 
     struct Member {
         Forward& f;
-        const int part, range;
+        const int me, part, range;
         const long first_panel, last_panel;
         const long first_h, last_h;  // vectors of what goes out
         std::vector<const T*>&rows, &inputs;  // where those of the products lie
         std::vector<Going>& going;
-        long saved_panel = 0;  // elements that are saved for one panel at this step
 
         Member(Forward& forward, int member)
             : f(forward),
+              me(member),
               part(f.grid_.part(member)),
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
@@ -114,24 +123,42 @@ private:
               going(f.going_of_[member]) {}
 
         void run() {
-            if (f.to_pack_) f.to_pack_->pack(range * f.grid_.parts + part, f.grid_.members());
+            if (f.to_pack_) f.to_pack_->pack(me, f.grid_.members());
             begin();
-            f.barrier_.wait();
+            f.team_.wait();
             for (long from = 0; from < f.plan_.steps;) {
                 const long to = f.plan_.forward_until(from, kChunk);
                 if (!f.joined_) project(from, to);
-                long row = 0;  // of the part's rows in the chunk
-                for (long step = from; step < to; ++step) {
-                    if constexpr (C::kParts) {
-                        advance_in_parts(step, row);
-                    } else {
-                        advance(step, row);
-                    }
-                    row += f.plan_.count(step, part);
-                    leave_states(step);
-                    if (f.grid_.ranges > 1) f.barrier_.wait();
-                }
+                walk_in_groups(from, to);
                 from = to;
+            }
+            if (f.helps_) f.team_.wait();
+        }
+
+        // All rows go through a chunk together, as they share the weights in the nearest cache; in groups only where others
+        // have nothing to do. Each group keeps two rows to the end: a product of one row is added up in another order, and
+        // the bits must not tell who was done first.
+        void walk_in_groups(long from, long to) {
+            const long n = f.plan_.count(from, part), stay = f.plan_.count(to - 1, part);
+            const bool together = C::kParts || f.p_.w_projection || f.grid_.parts == 1;
+            const long groups = together ? 1 : std::max(1L, std::min<long>(1 + f.team_.waiting(), stay / 2));
+            f.team_.share(me, groups, [&](long group) {
+                walk(from, to, share(stay, group, groups), group + 1 < groups ? share(stay, group + 1, groups) : n);
+            });
+        }
+
+        // The going rows [first, end) through the steps [from, to).
+        void walk(long from, long to, long first, long end) {
+            for (long step = from, row = 0; step < to; ++step) {  // row: of the part's rows in the chunk
+                const long n = f.plan_.count(step, part);
+                if constexpr (C::kParts) {
+                    advance_in_parts(step, row);
+                } else {
+                    advance(step, row, first, std::min(end, n));
+                }
+                if (f.grid_.ranges > 1) f.team_.wait();
+                leave_states(step, first, std::min(end, n));
+                row += n;
             }
         }
 
@@ -181,14 +208,14 @@ private:
             for (long step = from; step < to; ++step) {
                 for (long i = 0; i < f.plan_.count(step, part); ++i, ++n) rows[n] = p.x.at(time(step, going[i]), going[i].b);
             }
-            for (long panel = first_panel; panel < last_panel; ++panel) {
+            f.team_.share(me, last_panel - first_panel, [&](long k) {
+                const long panel = first_panel + k, following = panel + 1 < last_panel ? panel + 1 : -1;
                 const T *weights = f.packed_->factor(0, panel), *bias = C::kParts ? nullptr : f.packed_->bias(panel);
-                const long following = panel + 1 < last_panel ? panel + 1 : -1;
                 for_rows(0, n, [&](long first, long r) {
                     add_products<T>(r, sums(panel, first), bias, 0,
                                     {p.D, &rows[first], weights, ahead(0, p.D, following, first, n)});
                 });
-            }
+            });
         }
 
         // While a group of rows is multiplied by a panel of K features, it asks for its share of the following one.
@@ -199,29 +226,31 @@ private:
 
         long time(long step, const Going& g) const { return f.p_.reverse ? g.length - 1 - step : step; }
 
-        // The rows that go on at a step: how many, and where each finds and leaves its own.
-        long list(long step) {
+        // The rows [first, end) at a step: where each finds and leaves its own.
+        void list(long step, long first, long end) {
             const Problem<T>& p = f.p_;
-            const long n = f.plan_.count(step, part), of_panel = f.cell_.saved() * W;
+            const long of_panel = f.cell_.saved() * W;
+            long saved_panel = 0;
             Saved<T> saved{};
-            if (f.out_.saved) saved = f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, 0));
-            for (long i = 0; i < n; ++i) {
+            if (f.out_.saved) {
+                saved_panel = f.plan_.count(step, part) * of_panel;
+                saved = f.saved_.behind(saved_at(f.plan_, f.layout_, f.cell_.saved(), step, part, 0, 0));
+            }
+            for (long i = first; i < end; ++i) {
                 Going& g = going[i];
                 const long t = time(step, g);
                 rows[i] = before(step, g);
                 if (f.joined_) inputs[i] = p.x.at(t, g.b);
                 g.y = f.out_.y.at(t, g.b);
-                g.last = step + 1 == g.length;
-                if (saved) g.saved = saved.behind(i * of_panel);
+                if (saved) g.saved = saved.behind(i * of_panel), g.saved_panel = saved_panel;
                 if constexpr (!C::kPlain) list_variant(step, i);
             }
-            saved_panel = n * of_panel;
-            return n;
         }
 
         void list_variant(long step, long i) {
             const Variant<T>& v = f.p_.variant;
             Going& g = going[i];
+            g.last = step + 1 == g.length;
             if (C::kParts && f.out_.saved) {
                 g.moments = saved_moments(f.saved_, f.plan_, f.layout_, f.cell_.saved(), step, part, i);
             }
@@ -230,25 +259,44 @@ private:
             if (v.drop_h) g.dropped = f.dropped_ + ((step + 1) % 2 * f.p_.B + g.place) * f.p_.P;
         }
 
-        // One step of all going rows; their sums begin at `row`.
-        void advance(long step, long row) {
-            const Problem<T>& p = f.p_;
-            const long n = list(step);
-            for_turning(first_panel, last_panel, step, [&](long panel, long following) {
-                const T* begun = f.joined_ ? f.packed_->bias(panel) : sums(panel, row);
-                const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
-                for_rows(0, n, [&](long first, long r) {
-                    alignas(64) T tile[kRows * kPanelWidth];
-                    add_products<T>(r, tile, begun + first * next, next,
-                                    {p.P, &rows[first], f.packed_->factor(1, panel), ahead(1, p.P, following, first, n)},
-                                    {f.joined_ ? p.D : 0, &inputs[first], f.packed_->factor(0, panel)});
-                    for (long i = 0; i < r; ++i) apply(tile + i * kPanelWidth, panel, going[first + i]);
-                    for (long i = 0; C::kHasCell && i < r; ++i) finish(tile + i * kPanelWidth, panel, going[first + i]);
+        // One step of the rows [begin, end); the part's sums begin at `row`.
+        void advance(long step, long row, long begin, long end) {
+            list(step, begin, end);
+            if (f.shares_panels_) {
+                advance_together(step, row, begin, end);
+            } else {
+                for_turning(first_panel, last_panel, step, [&](long panel, long following) {
+                    advance_panel(panel, following, row, begin, end);
                 });
-            });
-            if constexpr (C::kHasCell) {
-                if (!C::kPlain && p.w_projection) project_hidden(n);
             }
+            if constexpr (C::kHasCell) {
+                if (!C::kPlain && f.p_.w_projection) project_hidden(end);
+            }
+        }
+
+        // Panels that last long enough: who is done with its own takes over some. A loop of its own, as the one above must
+        // not go through a pointer.
+        __attribute__((noinline)) void advance_together(long step, long row, long begin, long end) {
+            const long panels = last_panel - first_panel;
+            const auto panel = [&](long k) { return step % 2 ? last_panel - 1 - k : first_panel + k; };
+            f.team_.share(me, panels, [&](long k) {
+                advance_panel(panel(k), k + 1 < panels ? panel(k + 1) : -1, row, begin, end);
+            });
+        }
+
+        inline __attribute__((always_inline)) void advance_panel(long panel, long following, long row, long begin,
+                                                                 long end) {
+            const Problem<T>& p = f.p_;
+            const T* begun = f.joined_ ? f.packed_->bias(panel) : sums(panel, row);
+            const long next = f.joined_ ? 0 : kPanelWidth;  // from one row's begun sums to the next one's
+            for_rows(begin, end, [&](long first, long r) {
+                alignas(64) T tile[kRows * kPanelWidth];
+                add_products<T>(r, tile, begun + first * next, next,
+                                {p.P, &rows[first], f.packed_->factor(1, panel), ahead(1, p.P, following, first, end)},
+                                {f.joined_ ? p.D : 0, &inputs[first], f.packed_->factor(0, panel)});
+                for (long i = 0; i < r; ++i) apply(tile + i * kPanelWidth, panel, going[first + i]);
+                for (long i = 0; C::kHasCell && i < r; ++i) finish(tile + i * kPanelWidth, panel, going[first + i]);
+            });
         }
 
         // Steps in parts: forward_parts.h.
@@ -274,7 +322,7 @@ private:
             u.at = unit;
             u.count = std::min(W, f.p_.H - unit);
             u.c = g.c + unit;
-            if (g.saved) u.saved = g.saved.behind(panel * saved_panel);
+            if (g.saved) u.saved = g.saved.behind(panel * g.saved_panel);
             if (!C::kPlain && g.keep_c) u.keep_c = g.keep_c + unit;
             return u;
         }
@@ -323,18 +371,19 @@ private:
             if (!C::kPlain && g.dropped) store(g.dropped + at, h * load(g.drop_h + at, count), count);
         }
 
-        // Once a step is done: the cell states, if they are asked for, and the final state of the rows that end with it,
-        // which are the last ones.
-        void leave_states(long step) {
+        // Once a step is done, of the rows [first, end): the cell states, if they are asked for, and the final state of
+        // those that end with it, which are the last ones.
+        void leave_states(long step, long first, long end) {
             const Problem<T>& p = f.p_;
-            const long n = f.plan_.count(step, part), on = step + 1 < f.plan_.steps ? f.plan_.count(step + 1, part) : 0;
-            for (long i = f.out_.cells ? 0 : on; C::kHasCell && i < n; ++i) {
+            const long next = step + 1 < f.plan_.steps ? f.plan_.count(step + 1, part) : 0;
+            const long on = std::max(first, next);
+            for (long i = f.out_.cells ? first : on; C::kHasCell && i < end; ++i) {
                 const Going& g = going[i];
                 const auto copy = [&](T* to) { leave_range(first_panel * W, last_panel * W, g.c, p.H, to); };
                 if (f.out_.cells) copy(f.out_.cells.at(time(step, g), g.b));
                 if (i >= on) copy(f.out_.c + g.b * p.H);
             }
-            for (long i = on; i < n; ++i) {
+            for (long i = on; i < end; ++i) {
                 leave_range(first_h * W, last_h * W, going[i].y, p.P, f.out_.h + going[i].b * p.P);
             }
         }
@@ -346,7 +395,7 @@ private:
         // The projection of all going rows, once their units are there.
         void project_hidden(long n) {
             const Problem<T>& p = f.p_;
-            if (f.grid_.ranges > 1) f.barrier_.wait();
+            if (f.grid_.ranges > 1) f.team_.wait();
             const auto hidden = [&](long i) { return f.hidden_ + going[i].place * f.layout_.padded; };
             multiply_vectors<T>(first_h, last_h, 0, n, {1, p.H, 0, nullptr, f.packed_->projection()}, hidden,
                                 [&](Vec<T> h, long v, long i) { leave_carried(h, v * W, going[i]); });
@@ -359,7 +408,7 @@ private:
     const Layout<C, T> layout_;
     const Grid grid_;
     const Plan plan_;
-    Barrier barrier_;
+    Team team_;
     const Saved<T> saved_;
     std::optional<Packed<C, T>> to_pack_;
     const Packed<C, T>* packed_;
@@ -370,7 +419,7 @@ private:
     std::vector<std::vector<const T*>> rows_of_, inputs_of_;
     std::vector<std::vector<Going>> going_of_;
     long chunk_ = 0;
-    bool joined_ = false;
+    bool joined_ = false, helps_ = false, shares_panels_ = false;
 };
 
 }  // namespace recurra::RECURRA_ISA

@@ -19,19 +19,20 @@ inline __attribute__((always_inline)) Unit<T> Forward<C, T>::Member::unit_in_par
 }
 
 template <class C, class T> void Forward<C, T>::Member::advance_in_parts(long step, long row) {
-    const long n = list(step);
-    Barrier* const barrier = f.grid_.ranges > 1 ? &f.barrier_ : nullptr;
+    const long n = f.plan_.count(step, part);
+    list(step, 0, n);
+    Team* const team = f.grid_.ranges > 1 ? &f.team_ : nullptr;
     const auto open = [&](long i) { open_row(i, row + i); };
     const auto close = [&](long i) { close_row(i); };
     multiply_old_state(n);
-    if (barrier) barrier->wait();
+    if (team) team->wait();
     if (f.layout_.late()) {
         for (long i = 0; i < n; ++i) open(i);
-        if (barrier) barrier->wait();
+        if (team) team->wait();
         multiply_made(n);
         for (long i = 0; i < n; ++i) close(i);
     } else {
-        in_parts(n, barrier, open, close);
+        in_parts(n, team, open, close);
     }
     if constexpr (C::kHasCell) {
         if (f.p_.w_projection) project_hidden(n);

@@ -134,6 +134,12 @@ template <class T> inline Grid choose_grid(const Problem<T>& p, long panels, boo
     return {1, 1};
 }
 
+// Whether a panel's product at a step lasts long enough, some microseconds, for another member to take it over.
+template <class T> inline bool worth_sharing(const Problem<T>& p, long panels, const Grid& grid) {
+    constexpr double kWorthSharing = 2e5;  // operations
+    return grid.ranges > 1 && 8.0 * p.B * p.H * p.P >= kWorthSharing * panels;
+}
+
 // Elements between what two parts of the rows carry from step to step: a processor reads ahead as far as a page goes, and
 // would take from another what that is writing.
 template <class T> constexpr long kPage = 4096 / sizeof(T);

@@ -10,18 +10,18 @@
 
 namespace recurra::RECURRA_ISA {
 
-// Every part for each of the rows, all rows of a part before the next one where there is a barrier between them.
+// Every part for each of the rows, all rows of a part before the next one where a team waits between them.
 template <class First, class... Parts>
-inline void in_parts(long rows, Barrier* barrier, First&& first, Parts&&... parts) {
+inline void in_parts(long rows, Team* team, First&& first, Parts&&... parts) {
     const auto all_rows = [&](auto&& part) {
-        barrier->wait();
+        team->wait();
         for (long i = 0; i < rows; ++i) part(i);
     };
     for (long i = 0; i < rows; ++i) {
         first(i);
-        if (!barrier) (parts(i), ...);
+        if (!team) (parts(i), ...);
     }
-    if (barrier) (all_rows(parts), ...);
+    if (team) (all_rows(parts), ...);
 }
 
 }  // namespace recurra::RECURRA_ISA

@@ -26,6 +26,22 @@ inline void pause() {
 #endif
 }
 
+// One who waits for another member.
+struct Spin {
+    int spins = 0;
+    void once() {
+        if (++spins < kSpins) {
+            pause();
+        } else {
+            sched_yield();
+        }
+    }
+};
+
+std::uint64_t range_of(std::uint64_t first, std::uint64_t end) { return first << 32 | end; }
+std::uint64_t first_of(std::uint64_t range) { return range >> 32; }
+std::uint64_t end_of(std::uint64_t range) { return range & 0xffffffff; }
+
 // GNU's, LLVM's and Intel's OpenMP all answer to this name. Torch has loaded one of them: to use its pool, instead of
 // another one, is what keeps two sets of threads from fighting over the same cores.
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
@@ -47,54 +63,89 @@ std::atomic<long> last_call{0}, streak_begin{0};
 std::atomic<bool> forked{false};
 const int watching = pthread_atfork(nullptr, nullptr, [] { forked = true; });
 
-struct Team {
+struct Call {
     const std::function<void(int)>* body;
     int threads;
     std::atomic<int> joined{0};
     std::atomic<bool> done{false};
 };
 
-void join(Team& team) {
-    const int member = team.joined.fetch_add(1);
-    if (member < team.threads) (*team.body)(member);
+void join(Call& call) {
+    const int member = call.joined.fetch_add(1);
+    if (member < call.threads) (*call.body)(member);
 }
 
 // A pool may lend fewer threads than asked for; members that never come would be waited for without end.
 void join_if_complete(void* argument) {
-    Team& team = *static_cast<Team*>(argument);
-    if (openmp().team_size() < team.threads) return;
-    join(team);
-    team.done = true;
+    Call& call = *static_cast<Call*>(argument);
+    if (openmp().team_size() < call.threads) return;
+    join(call);
+    call.done = true;
 }
 
 }  // namespace
 
-void Barrier::wait() {
+void Team::wait() {
     const int round = round_.load(std::memory_order_relaxed);
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == members_ - 1) {
         arrived_.store(0, std::memory_order_relaxed);
         round_.store(round + 1, std::memory_order_release);
         return;
     }
-    for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-        if (spins < kSpins) {
-            pause();
+    for (Spin spin; round_.load(std::memory_order_acquire) == round;) {
+        if (help()) {
+            spin = {};
         } else {
-            sched_yield();
+            spin.once();
         }
     }
 }
 
+void Team::share(int me, long count, Run run, const void* body) {
+    Loop& loop = loops_[me];
+    loop.run = run, loop.body = body;
+    std::uint64_t left = range_of(0, count);
+    loop.left = left;
+    while (first_of(left) < end_of(left)) {
+        const std::uint64_t first = first_of(left);
+        if (loop.left.compare_exchange_weak(left, range_of(first + 1, end_of(left)))) {
+            run(body, static_cast<long>(first));
+            left = loop.left;
+        }
+    }
+    for (Spin spin; loop.helpers != 0;) spin.once();
+}
+
+bool Team::help() {
+    bool helped = false;
+    for (Loop& loop : loops_) {
+        std::uint64_t left = loop.left.load(std::memory_order_relaxed);
+        if (first_of(left) >= end_of(left)) continue;
+        ++loop.helpers;  // from here on this loop stays, and no other takes its place
+        left = loop.left;
+        while (first_of(left) < end_of(left)) {
+            const std::uint64_t last = end_of(left) - 1;
+            if (loop.left.compare_exchange_weak(left, range_of(first_of(left), last))) {
+                loop.run(loop.body, static_cast<long>(last));
+                helped = true;
+                left = loop.left;
+            }
+        }
+        --loop.helpers;
+    }
+    return helped;
+}
+
 void run_team(int threads, const std::function<void(int)>& body) {
     if (threads <= 1) return body(0);
-    Team team{&body, threads};
+    Call call{&body, threads};
     if (openmp().parallel && openmp().team_size && !forked) {
-        openmp().parallel(join_if_complete, &team, static_cast<unsigned>(threads), 0);
-        if (team.done) return;
+        openmp().parallel(join_if_complete, &call, static_cast<unsigned>(threads), 0);
+        if (call.done) return;
     }
     std::vector<std::thread> others;
-    for (int k = 1; k < threads; ++k) others.emplace_back([&team] { join(team); });
-    join(team);
+    for (int k = 1; k < threads; ++k) others.emplace_back([&call] { join(call); });
+    join(call);
     for (std::thread& other : others) other.join();
 }
 

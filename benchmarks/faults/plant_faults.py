@@ -168,8 +168,20 @@ FAULTS = (
     Fault(
         "the last row's final state is not left",
         "forward.h",
-        "for (long i = on; i < n; ++i) {",
-        "for (long i = on; i < n - 1; ++i) {",
+        "for (long i = on; i < end; ++i) {",
+        "for (long i = on; i < end - 1; ++i) {",
+    ),
+    Fault(
+        "who takes over from another does what that has done already",
+        "threads.cpp",
+        "loop.run(loop.body, static_cast<long>(last));",
+        "loop.run(loop.body, 0);",
+    ),
+    Fault(
+        "the rows that are given away go without their first one",
+        "forward.h",
+        "walk(from, to, share(stay, group, groups),",
+        "walk(from, to, share(stay, group, groups) + (group > 0),",
     ),
     Fault(
         "the weights' gradient lacks the last thread's share",

@@ -1,5 +1,6 @@
 // Random problems for every kernel: forward against the equations as they are printed, in plain loops, and backward
-// against differences of forward. Run it under the sanitizers: csrc/tests/run.
+// against differences of forward. Then problems so long that members of a team take over each other's work, against one
+// thread. Run it under the sanitizers: csrc/tests/run.
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 
 #include "../kernels.h"
 #include "../memory.h"
+#include "../threads.h"
 
 using namespace recurra;
 
@@ -43,6 +45,16 @@ struct Case {
             for (long b = 0; b < p.B; ++b) lengths.push_back(random_number(0, p.T_));
             p.lengths = lengths.data();
         }
+        fill();
+    }
+
+    // A plain LSTM of full sequences.
+    Case(long T, long B, long H, int threads) {
+        p.cell = Cell::lstm, p.T_ = T, p.B = B, p.D = p.H = p.P = H, p.threads = threads;
+        fill(false);
+    }
+
+    void fill(bool varied = true) {
         const bool gru = is_gru(), lstm = has_cell();
         const long blocks = lstm ? 4 : gru ? 3 : 1;
         const Blocks one{0, -1, -1, -1};
@@ -52,8 +64,8 @@ struct Case {
         w_input = random_values(blocks * p.H * p.D, 0.3), w_recurrent = random_values(blocks * p.H * p.P, 0.3);
         bias_input = random_values(blocks * p.H), bias_recurrent = random_values(blocks * p.H);
         h0 = random_values(p.B * p.P), c0 = random_values(p.B * p.H);
-        if (lstm) vary();
-        if (random_number(0, 2) == 0) drop_h = random_values(p.B * p.P, 1);
+        if (lstm && varied) vary();
+        if (varied && random_number(0, 2) == 0) drop_h = random_values(p.B * p.P, 1);
         point();
     }
 
@@ -342,6 +354,56 @@ void check_inference(Case& s) {
     }
 }
 
+struct Both {
+    Result forward;
+    Values dx, dw_input, dw_recurrent;
+};
+
+// y and the gradients of its sum.
+Both both_ways(const Case& s) {
+    const Problem<double>& p = s.p;
+    const Block saved(instruction_set().f64.saved(p));
+    Both b{by_kernel(s, &saved), Values(s.x.size(), NAN), Values(s.w_input.size(), NAN), Values(s.w_recurrent.size(), NAN)};
+    const Values dy(b.forward.y.size(), 1);
+    Gradients<double> g;
+    g.y = {b.forward.y.data(), p.B * p.P, p.P}, g.dy = {dy.data(), p.B * p.P, p.P}, g.saved = saved.data();
+    g.dx = {b.dx.data(), p.B * p.D, p.D}, g.dw_input = b.dw_input.data(), g.dw_recurrent = b.dw_recurrent.data();
+    instruction_set().f64.backward(p, g);
+    return b;
+}
+
+// Rows shared out, and units: a team gives what one thread gives, and the same bits each time.
+void check_team(long T, long B, long H, int threads) {
+    Case s(T, B, H, threads);
+    const Both team = both_ways(s), again = both_ways(s);
+    expect_close("team again", team.forward.y == again.forward.y && team.dx == again.dx, 1, 0);
+    expect_close("team again, weights", team.dw_input == again.dw_input && team.dw_recurrent == again.dw_recurrent, 1, 0);
+    s.p.threads = 1;
+    const Both alone = both_ways(s);
+    expect_close("y of a team", team.forward.y, alone.forward.y);
+    expect_close("cells of a team", team.forward.cells, alone.forward.cells);
+    expect_close("c of a team", team.forward.c, alone.forward.c);
+    expect_close("dx of a team", team.dx, alone.dx);
+    expect_close("dw_input of a team", team.dw_input, alone.dw_input);
+    expect_close("dw_recurrent of a team", team.dw_recurrent, alone.dw_recurrent);
+}
+
+// Whoever takes it: each turn of a loop is done once, and before the loop ends.
+void check_shared_loops() {
+    constexpr int kMembers = 3, kRounds = 200, kCount = 17;
+    Team team(kMembers);
+    std::vector<std::atomic<int>> done(kRounds * kCount);
+    run_team(kMembers, [&](int me) {
+        for (int round = 0; round < kRounds; ++round) {
+            if (round % kMembers == me) {  // the others have nothing to do
+                team.share(me, kCount, [&](long k) { ++done[round * kCount + k]; });
+                for (int k = 0; k < kCount; ++k) expect_close("turns of a loop", done[round * kCount + k], 1, 0);
+            }
+            team.wait();
+        }
+    });
+}
+
 void check_one() {
     Case s;
     const Block saved(instruction_set().f64.saved(s.p));
@@ -371,6 +433,8 @@ int main(int count, char** arguments) {
     for (Result& result : results) callers.emplace_back([&] { result = by_kernel(shared, nullptr); });
     for (std::thread& caller : callers) caller.join();
     for (const Result& result : results) expect_close("called at once", result.y, want.y);
+    check_shared_loops();
+    for (const int threads : {2, 3}) check_team(20, 40, 56, threads), check_team(4, 7, 512, threads);
     std::printf("%s: %d random problems, %d failures\n", instruction_set().name, rounds, failures);
     return failures != 0;
 }
