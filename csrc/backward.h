@@ -1,10 +1,10 @@
 // The gradients of all steps of one layer in one direction.
 //
-// Chunks of time are walked from the end. Within one: step by step the gradient of the sums, and from it that of the old
-// h; then, for the chunk as a whole, the gradients of the weights and of the input as large products. Steps at which
-// nothing arrives (a loss on the last step only, once its gradient has died away) are passed over. Where the team shares
-// the rows, each part sums up its own gradients of the weights, and they are added at the end: what one core has written
-// reaches another slowly.
+// Chunks of time are walked from the end. Within one: step by step the gradient of the sums, and from it that of the
+// old h; then, for the chunk as a whole, the gradients of the weights and of the input as large products. Steps at
+// which nothing arrives (a loss on the last step only, once its gradient has died away) are passed over. Where the team
+// shares the rows, each part sums up its own gradients of the weights, and they are added at the end: what one core has
+// written reaches another slowly.
 #pragma once
 
 #include "layout.h"
@@ -187,7 +187,7 @@ private:
         T *const packed, *const dweights, *const dbias;
         T* const dpeephole;
         std::vector<Going>& going;
-        long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step and at the one before
+        long saved_panel = 0, before_panel = 0;  // elements that are saved for one panel at a step, at the one before
         bool carried = true;                     // whether any gradient may come from the later steps
         bool anew = true;                        // whether nothing has been added to the gradients of the weights yet
         Chunk chunk{};
@@ -199,9 +199,8 @@ private:
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
               last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
-              first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
-              last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
-                                       : last_panel * C::kUnits),
+              first_h(f.layout_.first_output(range, f.grid_.ranges)),
+              last_h(f.layout_.first_output(range + 1, f.grid_.ranges)),
               sums0(part * f.chunk_ * f.layout_.columns()),
               rows(f.chunk_rows_.data() + part * f.chunk_),
               places(f.places_.data() + part * f.chunk_ * f.layout_.factors.size()),
@@ -341,13 +340,14 @@ private:
             for (long i = 0; i < n; ++i) {
                 const long b = going[i].b, t = time(step, going[i]);
                 if (f.g_.dy && any_of(f.g_.dy.at(t, b), first_h * W, std::min(p.P, last_h * W))) return true;
-                if (f.g_.dcells && any_of(f.g_.dcells.at(t, b), first_panel * W, std::min(p.H, last_panel * W))) return true;
+                if (!f.g_.dcells) continue;
+                if (any_of(f.g_.dcells.at(t, b), first_panel * W, std::min(p.H, last_panel * W))) return true;
             }
             return false;
         }
 
-        // Nothing reached the sums, so nothing the last gates; what is left in the other carried gradients may be a cell's,
-        // beyond closed gates.
+        // Nothing reached the sums, so nothing the last gates; what is left in the other carried gradients may be a
+        // cell's, beyond closed gates.
         bool settle(long n) {
             bool left = false;
             for (long i = 0; i < n; ++i) {
@@ -554,13 +554,14 @@ private:
             }
         }
 
-        // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector, row).
+        // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector,
+        // row).
         template <class Leave>
         void through(long k, long turn, long first, long last, long begin, long end, Leave&& leave) const {
             const T* dsums = f.dsums_of(f.layout_.factors[k]) + sums0;
-            multiply_vectors<T>(
-                first, last, begin, end, {f.layout_.panels, kPanelWidth, chunk.rows * kPanelWidth, nullptr, f.streams_[k]},
-                [&](long row) { return dsums + row * kPanelWidth; }, leave, turn);
+            const Blocked<T> of{f.layout_.panels, kPanelWidth, chunk.rows * kPanelWidth, nullptr, f.streams_[k]};
+            const auto at = [&](long row) { return dsums + row * kPanelWidth; };
+            multiply_vectors<T>(first, last, begin, end, of, at, leave, turn);
         }
 
         // The products over the chunk: dx, and what it adds to the gradients of the weights.
@@ -645,14 +646,15 @@ private:
             });
         }
 
-        // Some rows and some panels at a time: the rows of a strip stay in the nearest cache from one tile to the next, and
-        // the strips, which may be more than a cache holds, are read less often.
+        // Some rows and some panels at a time: the rows of a strip stay in the nearest cache from one tile to the next,
+        // and the strips, which may be more than a cache holds, are read less often.
         void weight_gradient() {
             constexpr long kSomePanels = 4, kSomeVectors = 512;
             const long panels = last_panel - first_panel, somes = (panels + kSomePanels - 1) / kSomePanels;
             const long groups = f.team_.waiting() ? panels : somes;
             f.team_.share(me, groups, [&](long group) {
-                const long first = first_panel + panels * group / groups, end = first_panel + panels * (group + 1) / groups;
+                const long first = first_panel + panels * group / groups;
+                const long end = first_panel + panels * (group + 1) / groups;
                 for (const Strip& strip : f.strips_) {
                     const long some = kSomeVectors / strip.vectors;
                     for (long row = 0; row < chunk.rows; row += some) {
@@ -702,7 +704,8 @@ private:
                 for (long at = first_h * W; f.g_.dh0 && at < std::min(p.P, last_h * W); at += W) {
                     store(f.g_.dh0 + row.b * p.P + at, load(row.dh + at), p.P - at);
                 }
-                for (long at = first_panel * W; C::kHasCell && f.g_.dc0 && at < std::min(p.H, last_panel * W); at += W) {
+                const long end = C::kHasCell && f.g_.dc0 ? std::min(p.H, last_panel * W) : 0;
+                for (long at = first_panel * W; at < end; at += W) {
                     store(f.g_.dc0 + row.b * p.H + at, load(row.dc + at), p.H - at);
                 }
                 if (f.g_.dgates0) finish_gates(place, row.b);
@@ -756,7 +759,7 @@ private:
 
         void finish_norms() const {
             const Gradients<T>& g = f.g_;
-            for (T* const of_bias : {g.db_input, g.db_recurrent}) {  // the biases are added up, and have the same gradient
+            for (T* const of_bias : {g.db_input, g.db_recurrent}) {  // they are added up: the same gradient
                 T* const of_rows[3] = {g.dnorm_input, g.dnorm_recurrent, of_bias};
                 T* results[kNorms] = {};
                 for (int k = 0; k < 12; ++k) {
@@ -804,8 +807,8 @@ private:
     // In parts: of a step, the gradients of what h is made of, of the last sum, and of what is made; the weights of its
     // product; the gradients of i f o, [3, B, padded].
     T *dinside_, *dlate_, *dmade_, *late_, *dgates_;
-    // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; each row's and member's
-    // share of the means.
+    // Under layer norm: sums [member, kNorms, padded] for the gradients of its gains and biases; each row's and
+    // member's share of the means.
     T *dnorms_, *partial_;
 };
 

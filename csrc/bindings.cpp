@@ -97,7 +97,8 @@ public:
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
 
-    // x [B, D]; the parts of the states [L, B, ·]. To give the interpreter to other threads costs as much as a small step.
+    // x [B, D]; the parts of the states [L, B, ·]. To give the interpreter to other threads costs as much as a small
+    // step.
     void step(long B, int threads, Address x, Address h, Address c, Address gates, Address new_h, Address new_c,
               Address new_gates) const {
         constexpr long kLong = 1 << 18;  // products: 5 us or more
@@ -116,7 +117,8 @@ private:
              Triple after) const {
         const long sizes[] = {sizes_[4], sizes_[3], gates_};  // of a row's h, c and gates
         for (const std::unique_ptr<Stepper<T>>& one : layers) {
-            one->run(B, threads, at<const T>(x), {at<const T>(before[0]), at<const T>(before[1]), at<const T>(before[2])},
+            one->run(B, threads, at<const T>(x),
+                     {at<const T>(before[0]), at<const T>(before[1]), at<const T>(before[2])},
                      {at<T>(after[0]), at<T>(after[1]), at<T>(after[2])});
             x = after[0];
             for (int k = 0; k < 3; ++k) {
@@ -141,7 +143,8 @@ NB_MODULE(_native, m) {
     const nb::call_guard<nb::gil_scoped_release> released;  // other threads may run Python meanwhile
     nb::set_leak_warnings(false);  // operators are kept by caches that end with the process
     m.def("isa", [] { return std::string(instruction_set().name); });
-    m.def("toss", [](bool f64, Address to, long count, double probability, double value, std::uint64_t seed, int threads) {
+    m.def("toss", [](bool f64, Address to, long count, double probability, double value, std::uint64_t seed,
+                     int threads) {
         const nb::gil_scoped_release free;
         if (f64) {
             kernels<double>().toss(at<double>(to), count, probability, value, seed, threads);
@@ -238,8 +241,8 @@ NB_MODULE(_native, m) {
                             int threads, const Triple& x, const std::array<Address, 18>& tensors, const Masks& masks) {
             const auto& [w_input, w_recurrent, bias_input, bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent,
                          norm_cell, norm_cell_bias, w_projection, w_cell, bias_cell, w_gates, gates0] = tensors;
-            new (self) Given{sizes, lengths, reverse, brief, threads, x, w_input, w_recurrent, bias_input, bias_recurrent,
-                             h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias, w_projection,
-                             w_cell, bias_cell, w_gates, gates0, masks};
+            new (self) Given{sizes, lengths, reverse, brief, threads, x, w_input, w_recurrent, bias_input,
+                             bias_recurrent, h0, c0, i, f, o, norm_input, norm_recurrent, norm_cell, norm_cell_bias,
+                             w_projection, w_cell, bias_cell, w_gates, gates0, masks};
         });
 }

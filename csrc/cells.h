@@ -269,7 +269,8 @@ template <class T> struct Gru {
         u.saved.put(3, a[3]);
     }
 
-    void backward(V (&dh)[1], const V (&h_before)[1], const V (&)[1], const Unit<T>& u, V (&da)[4], V (&direct)[1]) const {
+    void backward(V (&dh)[1], const V (&h_before)[1], const V (&)[1], const Unit<T>& u, V (&da)[4],
+                  V (&direct)[1]) const {
         const V r = u.saved.get(0), z = u.saved.get(1), n = u.saved.get(2), seen = u.saved.get(3);
         direct[0] = dh[0] * z;
         da[1] = dh[0] * (h_before[0] - n) * derivative_of_sigmoid<T>(z);

@@ -1,7 +1,7 @@
 // All steps of one layer in one direction.
 //
-// Time is walked in chunks: the input's share of a chunk's sums is one product, then step by step the recurrent share is
-// added in registers, and the cell's functions are applied there before anything goes back to memory.
+// Time is walked in chunks: the input's share of a chunk's sums is one product, then step by step the recurrent share
+// is added in registers, and the cell's functions are applied there before anything goes back to memory.
 #pragma once
 
 #include <optional>
@@ -115,9 +115,8 @@ private:
               range(f.grid_.range(member)),
               first_panel(share(f.layout_.panels, range, f.grid_.ranges)),
               last_panel(share(f.layout_.panels, range + 1, f.grid_.ranges)),
-              first_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range, f.grid_.ranges) : first_panel * C::kUnits),
-              last_h(f.p_.w_projection ? share(f.layout_.padded_h / W, range + 1, f.grid_.ranges)
-                                       : last_panel * C::kUnits),
+              first_h(f.layout_.first_output(range, f.grid_.ranges)),
+              last_h(f.layout_.first_output(range + 1, f.grid_.ranges)),
               rows(f.rows_of_[member]),
               inputs(f.inputs_of_[member]),
               going(f.going_of_[member]) {}
@@ -135,9 +134,9 @@ private:
             if (f.helps_) f.team_.wait();
         }
 
-        // All rows go through a chunk together, as they share the weights in the nearest cache; in groups only where others
-        // have nothing to do. Each group keeps two rows to the end: a product of one row is added up in another order, and
-        // the bits must not tell who was done first.
+        // All rows go through a chunk together, as they share the weights in the nearest cache; in groups only where
+        // others have nothing to do. Each group keeps two rows to the end: a product of one row is added up in another
+        // order, and the bits must not tell who was done first.
         void walk_in_groups(long from, long to) {
             const long n = f.plan_.count(from, part), stay = f.plan_.count(to - 1, part);
             const bool together = C::kParts || f.p_.w_projection || f.grid_.parts == 1;
@@ -206,7 +205,9 @@ private:
             const Problem<T>& p = f.p_;
             long n = 0;
             for (long step = from; step < to; ++step) {
-                for (long i = 0; i < f.plan_.count(step, part); ++i, ++n) rows[n] = p.x.at(time(step, going[i]), going[i].b);
+                for (long i = 0; i < f.plan_.count(step, part); ++i, ++n) {
+                    rows[n] = p.x.at(time(step, going[i]), going[i].b);
+                }
             }
             f.team_.share(me, last_panel - first_panel, [&](long k) {
                 const long panel = first_panel + k, following = panel + 1 < last_panel ? panel + 1 : -1;
@@ -274,8 +275,8 @@ private:
             }
         }
 
-        // Panels that last long enough: who is done with its own takes over some. A loop of its own, as the one above must
-        // not go through a pointer.
+        // Panels that last long enough: who is done with its own takes over some. A loop of its own, as the one above
+        // must not go through a pointer.
         __attribute__((noinline)) void advance_together(long step, long row, long begin, long end) {
             const long panels = last_panel - first_panel;
             const auto panel = [&](long k) { return step % 2 ? last_panel - 1 - k : first_panel + k; };
@@ -413,8 +414,8 @@ private:
     std::optional<Packed<C, T>> to_pack_;
     const Packed<C, T>* packed_;
     T *sums_, *c_, *h_, *dropped_, *hidden_;
-    // In parts. Of a step: the products with the old state (under layer norm that with h, and the others apart), what is
-    // made and its product, what is kept; and i f o [3, B, padded] for the next one.
+    // In parts. Of a step: the products with the old state (under layer norm that with h, and the others apart), what
+    // is made and its product, what is kept; and i f o [3, B, padded] for the next one.
     T *products_, *others_, *made_, *late_, *kept_, *gates_;
     std::vector<std::vector<const T*>> rows_of_, inputs_of_;
     std::vector<std::vector<Going>> going_of_;

@@ -43,6 +43,12 @@ template <class C, class T> struct Layout {
     long columns() const { return panels * kPanelWidth; }
     long unit(long panel, int j) const { return C::kUnits == 1 ? panel * W : (panel * 4 + j) * W; }
 
+    // The first vector of what goes out in a range of the units; behind the last one, how many there are.
+    long first_output(int range, int ranges) const {
+        if (problem.w_projection) return share(padded_h / W, range, ranges);
+        return share(panels, range, ranges) * C::kUnits;
+    }
+
     // The first row of the weights for sum j of a panel, or -1; `count` of its W rows are real.
     long weight_row(const Blocks& blocks, long panel, int j, long* count) const {
         const int block = blocks[C::kUnits == 1 ? j : 0];
@@ -57,8 +63,8 @@ template <class C, class T> struct Layout {
             long count;
             const long row = weight_row(factor.rows, panel, j, &count);
             if (row < 0) count = 0;
-            pack_rows(factor.weights + std::max(0L, row) * factor.stride, factor.stride, count, factor.width, to + j * W,
-                      kPanelWidth);
+            const T* const first = factor.weights + std::max(0L, row) * factor.stride;
+            pack_rows(first, factor.stride, count, factor.width, to + j * W, kPanelWidth);
         }
     }
 
@@ -78,8 +84,8 @@ template <class C, class T> struct Layout {
         }
     }
 
-    // The weights of a factor [·, K] -> vectors of their columns for all sums, [vector][columns()][W]: those from `first`
-    // to `last`, some at a time, as a line here and there would come from memory alone.
+    // The weights of a factor [·, K] -> vectors of their columns for all sums, [vector][columns()][W]: those from
+    // `first` to `last`, some at a time, as a line here and there would come from memory alone.
     void pack_streams(const Factor<T>& factor, long first, long last, T* to) const {
         for_vectors(first, last, [&](long v, long some) {
             T* out = to + v * W * columns();
@@ -140,8 +146,8 @@ template <class T> inline bool worth_sharing(const Problem<T>& p, long panels, c
     return grid.ranges > 1 && 8.0 * p.B * p.H * p.P >= kWorthSharing * panels;
 }
 
-// Elements between what two parts of the rows carry from step to step: a processor reads ahead as far as a page goes, and
-// would take from another what that is writing.
+// Elements between what two parts of the rows carry from step to step: a processor reads ahead as far as a page goes,
+// and would take from another what that is writing.
 template <class T> constexpr long kPage = 4096 / sizeof(T);
 
 // What forward saves for backward: by part, step, panel, going row; `vectors` of them each.

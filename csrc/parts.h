@@ -2,8 +2,8 @@
 // product with what the step makes, which is the new c for the LSTM's o and r * h for the GRU's candidate.
 //
 // Forward: the products with the old state; from all sums the gates and what is made; its product; from that, or from
-// LN(c), the new h. Backward the same way round. Where units are shared out, the members wait for each other between the
-// parts; otherwise each row goes through as many of them at once as it can.
+// LN(c), the new h. Backward the same way round. Where units are shared out, the members wait for each other between
+// the parts; otherwise each row goes through as many of them at once as it can.
 #pragma once
 
 #include "threads.h"

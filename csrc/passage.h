@@ -23,8 +23,8 @@ struct Ends {
     std::vector<Triple> dropout;  // masks of what each layer but the first reads; empty for none
 };
 
-// What forward leaves for backward: what each layer but the last puts out; where that is dropped, what the next one reads;
-// and what each layer and direction saves.
+// What forward leaves for backward: what each layer but the last puts out; where that is dropped, what the next one
+// reads; and what each layer and direction saves.
 struct Trail {
     Trail() = default;
     Trail(const Trail&) = delete;
@@ -52,7 +52,9 @@ public:
     void run(const Ends& ends, const Triple& y, const Triple& cells, const Triple& after) const {
         const std::size_t bytes = last_ > 0 ? between(ends) : 0;
         const Block even(bytes), odd(bytes), zeros(bytes_of_zeros(ends));
-        const auto writes = [&](long layer) { return layer == last_ ? y : dense(ends, layer % 2 ? odd : even, width()); };
+        const auto writes = [&](long layer) {
+            return layer == last_ ? y : dense(ends, layer % 2 ? odd : even, width());
+        };
         const auto reads = [&](long layer) { return layer == 0 ? ends.x : writes(layer - 1); };
         walk(ends, zeros, reads, writes, cells, after,
              [&](std::size_t k, const Problem<T>& p, const Outputs<T>& out) { runs_[k]->run(p, out); });
@@ -82,7 +84,8 @@ public:
     void back(const Ends& ends, const Trail& trail, const Triple& y, const Triple& dy, const Triple& dafter,
               const Triple& dx, const Triple& dbefore, const std::vector<Address>& dweights) const {
         const bool both = directions_ > 1;
-        const std::size_t bytes = last_ > 0 ? between(ends) : 0, of_x = ends.T * ends.B * given_[0].sizes[2] * sizeof(T);
+        const std::size_t bytes = last_ > 0 ? between(ends) : 0;
+        const std::size_t of_x = ends.T * ends.B * given_[0].sizes[2] * sizeof(T);
         const Block even(bytes), odd(bytes), second(both ? std::max(bytes, dx[0] ? of_x : 0) : 0);
         const Block zeros(bytes_of_zeros(ends));
         const auto gradient = [&](long layer) { return dense(ends, layer % 2 ? odd : even, width()); };
@@ -97,10 +100,11 @@ public:
                 Written write{dh[0], dh[1]};
                 for (std::size_t n = 0; n < kParts; ++n) write[2 + n] = parts_[k][n].in(dweights);
                 write[2 + kParts] = dh[2];
-                const std::array<Triple, 3> given{of_direction(out, direction, P()), of_direction(dout, direction, P())};
-                const std::array<Triple, 3> steps{direction == 0 ? din : of_second};
+                const Triple own = of_direction(out, direction, P()), down = of_direction(dout, direction, P());
+                const std::array<Triple, 3> given{own, down}, steps{direction == 0 ? din : of_second};
+                const Address saved = address(*trail.saved[k]);
                 kernels<T>().backward(problem<T>(op_, at_ends(ends, zeros, k, read(ends, trail, layer))),
-                                      gradients<T>(given, of_layer(ends, dafter, k), address(*trail.saved[k]), steps, write));
+                                      gradients<T>(given, of_layer(ends, dafter, k), saved, steps, write));
                 if (direction > 0 && din[0]) add(ends, din, of_second, D);
             }
             if (layer > 0) drop(ends, layer, din, din);

@@ -12,10 +12,11 @@ namespace recurra {
 // Shares [begin, end) of `count` for member `k` of `members`.
 inline long share(long count, int k, int members) { return count * k / members; }
 
-// Rows are sorted by length and dealt out to `parts` threads in turn, so that the rows that are still going on at a step
-// are the first ones of each part, and all parts end at nearly the same time. Where all are of one length, neighbours stay
-// together, as lines of the cache that two threads write to would go back and forth. For the same reason the real steps of
-// the sequence are counted part by part: row i of a part has the number before(step, part) + i among them.
+// Rows are sorted by length and dealt out to `parts` threads in turn, so that the rows that are still going on at a
+// step are the first ones of each part, and all parts end at nearly the same time. Where all are of one length,
+// neighbours stay together, as lines of the cache that two threads write to would go back and forth. For the same
+// reason the real steps of the sequence are counted part by part: row i of a part has the number before(step, part) + i
+// among them.
 class Plan {
 public:
     Plan(long steps, long rows, const long* lengths, int parts) : parts(parts), begin_(parts + 1) {

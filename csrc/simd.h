@@ -199,7 +199,8 @@ template <class T> inline __attribute__((always_inline)) Vec<T> sigmoid(Vec<T> x
     return quotient<T>(all(one), e.power * (e.r * e.slope + one) + one);
 }
 
-// Float: a quotient of polynomials in x^2. Double: (e^2x - 1) / (e^2x + 1), with e^2x - 1 exact to the last digits near 0.
+// Float: a quotient of polynomials in x^2. Double: (e^2x - 1) / (e^2x + 1), with e^2x - 1 exact to the last digits near
+// 0.
 template <class T> inline __attribute__((always_inline)) Vec<T> tanh(Vec<T> x) {
     using L = Lanes<T>;
     if constexpr (sizeof(T) == sizeof(float)) {

@@ -29,11 +29,10 @@ public:
 
     void run(long B, int threads, const T* x, const State<const T>& before, const State<T>& after) const override {
         const long total = layout_.columns() * (p_.D + p_.H) * B;
-        const int members = threads > 1 && layout_.panels >= threads && total >= kWorthATeam && worth_a_team(2.0 * total)
-                                ? threads
-                                : 1;
+        const bool shared = threads > 1 && layout_.panels >= threads && total >= kWorthATeam;
+        const int members = shared && worth_a_team(2.0 * total) ? threads : 1;
         const long turn = turn_.load(std::memory_order_relaxed);
-        turn_.store(turn + 1, std::memory_order_relaxed);  // of two threads at once one may be missed: only speed knows it
+        turn_.store(turn + 1, std::memory_order_relaxed);  // of two at once one may be missed: only speed knows
         run_team(members, [&](int member) {
             const FlushDenormals flush(sizeof(T) == sizeof(float));
             const long first_panel = share(layout_.panels, member, members);
@@ -76,7 +75,8 @@ private:
             for (long k = 0; k < K; ++k) largest = std::max(largest, std::abs(full[k * kPanelWidth + column]));
             const T scale = scales[column] = Stored<T, S>::scale(largest);
             for (long k = 0; k < K; ++k) {
-                to[k * kPanelWidth + column] = Stored<T, S>::of(full[k * kPanelWidth + column] / scale);
+                const T value = full[k * kPanelWidth + column] / scale;
+                to[k * kPanelWidth + Stored<T, S>::place(column)] = Stored<T, S>::of(value);
             }
         }
     }

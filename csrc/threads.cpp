@@ -16,7 +16,8 @@
 namespace recurra {
 namespace {
 
-constexpr int kSpins = 4000;  // then the processor is offered to others: somebody else may be running on it
+// How often one who waits looks before it offers its processor to others: somebody else may be running on it.
+constexpr int kSpins = 4000, kFewSpins = 100;
 
 inline void pause() {
 #if defined(__x86_64__)
@@ -28,11 +29,12 @@ inline void pause() {
 
 // One who waits for another member.
 struct Spin {
-    int spins = 0;
+    int patience = kSpins, spins = 0, offers = 0;
     void once() {
-        if (++spins < kSpins) {
+        if (++spins < patience) {
             pause();
         } else {
+            ++offers;
             sched_yield();
         }
     }
@@ -92,13 +94,17 @@ void Team::wait() {
         round_.store(round + 1, std::memory_order_release);
         return;
     }
-    for (Spin spin; round_.load(std::memory_order_acquire) == round;) {
+    const bool crowded = crowded_.load(std::memory_order_relaxed);
+    Spin spin{crowded ? kFewSpins : kSpins};
+    while (round_.load(std::memory_order_acquire) == round) {
         if (help()) {
-            spin = {};
+            spin.spins = 0;
         } else {
             spin.once();
         }
     }
+    // The first offer was taken by whom this one waited for: they share a processor, and will at the next step.
+    if (crowded != (spin.offers == 1)) crowded_.store(!crowded, std::memory_order_relaxed);
 }
 
 void Team::share(int me, long count, Run run, const void* body) {

@@ -8,20 +8,21 @@
 
 namespace recurra {
 
-// What the members of a team do for each other while they run: they wait, and who waits takes over some of what others are
-// still at. The cores of a shared machine are seldom equally fast, nor are those of a laptop.
+// What the members of a team do for each other while they run: they wait, and who waits takes over some of what others
+// are still at. The cores of a shared machine are seldom equally fast, nor are those of a laptop.
 class Team {
 public:
     explicit Team(int members) : members_(members), loops_(members > 1 ? members : 0) {}
 
-    // All members wait here for the last one. They spin: the waits are shorter than a system call.
+    // All members wait here for the last one. They spin, as the waits are shorter than a system call, unless they find
+    // that the system has put them on one processor.
     void wait();
 
     // How many wait now.
     int waiting() const { return arrived_.load(std::memory_order_relaxed); }
 
-    // body(k) for k = 0 … count - 1, in member `me`, in this order; those who wait meanwhile take some from the end. Nothing
-    // may depend on who does which. A body should last some microseconds.
+    // body(k) for k = 0 … count - 1, in member `me`, in this order; those who wait meanwhile take some from the end.
+    // Nothing may depend on who does which. A body should last some microseconds.
     template <class Body> void share(int me, long count, const Body& body) {
         const auto run = [](const void* body, long k) { (*static_cast<const Body*>(body))(k); };
         if (members_ > 1 && count > 1) return share(me, count, run, &body);
@@ -45,6 +46,7 @@ private:
     const int members_;
     std::atomic<int> arrived_{0};
     std::atomic<int> round_{0};
+    std::atomic<bool> crowded_{false};  // whether members seem to share a processor
     std::vector<Loop> loops_;
 };
 
@@ -52,9 +54,9 @@ private:
 // threads are not in the child, and new ones are started for the call.
 void run_team(int threads, const std::function<void(int)>& body);
 
-// Whether a team is worth having for so many operations. Its threads fall asleep when there is nothing to do, and waking
-// them takes up to 10 ms on a virtual machine: a brief call that comes alone is done before they are there. In a streak
-// of calls they stay awake.
+// Whether a team is worth having for so many operations. Its threads fall asleep when there is nothing to do, and
+// waking them takes up to 10 ms on a virtual machine: a brief call that comes alone is done before they are there. In a
+// streak of calls they stay awake.
 bool worth_a_team(double operations);
 
 // While it lives, this thread treats denormal numbers as 0: they cost up to 100 times as much and mean nothing here.

@@ -60,8 +60,8 @@ template <class T> struct Ahead {
     }
 };
 
-// acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side. They are read in the order in
-// which they lie: the second cache delivers them a third faster so.
+// acc [R, N] += rows [R, count] * panel [count, N], the panel's rows N vectors side by side. They are read in the order
+// in which they lie: the second cache delivers them a third faster so.
 template <class T, int R, int N>
 inline __attribute__((always_inline)) void multiply(Tile<T, R, N>& acc, long count, const T* const (&rows)[R],
                                                     const T* panel, const Ahead<T>& ahead = {}) {
@@ -141,8 +141,8 @@ inline __attribute__((always_inline)) void multiply_sum(Tile<T, R, N>& sum, long
     }
 }
 
-// Call body(first, count) for groups of at most `most` rows, as even as may be. A full group and two rows left over would
-// read the weights at the pace of the two rows.
+// Call body(first, count) for groups of at most `most` rows, as even as may be. A full group and two rows left over
+// would read the weights at the pace of the two rows.
 template <int most = kRows, class Body> inline void for_rows(long begin, long end, Body&& body) {
     for (long first = begin, groups = (end - begin + most - 1) / most; groups > 0; --groups) {
         const long count = (end - first + groups - 1) / groups;
@@ -156,8 +156,8 @@ template <class Body> inline void for_vectors(long begin, long end, Body&& body)
     for (long first = begin; first < end; first += kPanel) body(first, std::min<long>(kPanel, end - first));
 }
 
-// Call body(k, following) from begin to end at even turns and back at odd ones; following: the next k, -1 for none. What a
-// turn ends with is still in a near cache when the next one begins with it.
+// Call body(k, following) from begin to end at even turns and back at odd ones; following: the next k, -1 for none.
+// What a turn ends with is still in a near cache when the next one begins with it.
 template <class Body> inline void for_turning(long begin, long end, long turn, Body&& body) {
     const long step = turn % 2 ? -1 : 1;
     for (long k = step > 0 ? begin : end - 1, n = end - begin; n > 0; --n, k += step) body(k, n > 1 ? k + step : -1);
@@ -210,8 +210,8 @@ template <class T> struct Blocked {
     const T* weights;
 };
 
-// sums [r, kPanel W]: the first `vectors` vectors of the product of the blocks [from, to), added to what is there unless
-// they are the first ones.
+// sums [r, kPanel W]: the first `vectors` vectors of the product of the blocks [from, to), added to what is there
+// unless they are the first ones.
 template <class T>
 __attribute__((noinline)) void multiply_blocks(long r, long vectors, T* sums, const Blocked<T>& p, long from, long to) {
     constexpr int W = kWidth<T>;
@@ -258,9 +258,9 @@ __attribute__((noinline)) void add_sum(long width, long vectors, const Sums<T>& 
     });
 }
 
-// Rows [begin, end) times the weights of the vectors [first, last): leave(sum, vector, row) for each. The rows of `of` are
-// those that row(i) tells. Weights are taken a few blocks at a time for many rows, so that they stay in the nearest cache
-// from one group of rows to the next.
+// Rows [begin, end) times the weights of the vectors [first, last): leave(sum, vector, row) for each. The rows of `of`
+// are those that row(i) tells. Weights are taken a few blocks at a time for many rows, so that they stay in the nearest
+// cache from one group of rows to the next.
 template <class T, class Row, class Leave>
 inline void multiply_vectors(long first, long last, long begin, long end, Blocked<T> of, Row&& row, Leave&& leave,
                              long turn = 0) {

@@ -37,8 +37,11 @@ struct Case {
 
     Case() {
         p.cell = static_cast<Cell>(random_number(0, 5));
-        p.T_ = random_number(1, 9), p.B = random_number(1, 20), p.D = random_number(1, 40), p.H = p.P = random_number(1, 70);
-        if (has_cell() && random_number(0, 2) == 0) p.P = random_number(1, 40), w_projection = random_values(p.P * p.H, 0.3);
+        p.T_ = random_number(1, 9), p.B = random_number(1, 20);
+        p.D = random_number(1, 40), p.H = p.P = random_number(1, 70);
+        if (has_cell() && random_number(0, 2) == 0) {
+            p.P = random_number(1, 40), w_projection = random_values(p.P * p.H, 0.3);
+        }
         p.reverse = random_number(0, 1);
         p.threads = static_cast<int>(random_number(1, 3));
         if (random_number(0, 1)) {
@@ -74,7 +77,9 @@ struct Case {
         if (random_number(0, 1)) peephole = random_values(3 * p.H);
         v.linear_candidate = random_number(0, 3) == 0, v.linear_output = random_number(0, 3) == 0;
         if (random_number(0, 2) == 0) v.zoneout_h = 0.3, v.zoneout_c = 0.2;
-        if (random_number(0, 2) == 0) keep_h = random_values(p.T_ * p.B * p.P), keep_c = random_values(p.T_ * p.B * p.H);
+        if (random_number(0, 2) == 0) {
+            keep_h = random_values(p.T_ * p.B * p.P), keep_c = random_values(p.T_ * p.B * p.H);
+        }
         if (p.cell == Cell::lstm_in_parts) vary_parts();
     }
 
@@ -155,7 +160,9 @@ Result by_equations(const Case& s) {
             const bool normed = v.layer_norm;
             if (normed) from_x = normalize(from_x, s.norm_input), from_h = normalize(from_h, s.norm_recurrent);
             const auto input = [&](int block, long u) { return from_x[block * H + u] + p.bias_input[block * H + u]; };
-            const auto recurrent = [&](int block, long u) { return from_h[block * H + u] + p.bias_recurrent[block * H + u]; };
+            const auto recurrent = [&](int block, long u) {
+                return from_h[block * H + u] + p.bias_recurrent[block * H + u];
+            };
             const auto reset = [&](long u) { return sigmoid(input(0, u) + recurrent(0, u)); };
             for (long u = 0; u < H && !s.has_cell(); ++u) {
                 double new_h;
@@ -223,8 +230,8 @@ Result by_equations(const Case& s) {
 
 Result room_for(const Case& s) {
     const Problem<double>& p = s.p;
-    return {Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN), Values(p.B * p.H, NAN),
-            Values(s.gates0.size(), NAN)};
+    return {Values(p.T_ * p.B * p.P, NAN), Values(p.T_ * p.B * p.H, NAN), Values(p.B * p.P, NAN),
+            Values(p.B * p.H, NAN), Values(s.gates0.size(), NAN)};
 }
 
 Outputs<double> outputs_in(Result& r, const Case& s) {
@@ -299,7 +306,9 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
     instruction_set().f64.backward(p, g);
     for (long row = 0; p.w_projection && row < p.T_ * p.B; ++row) {
         for (long u = 0; u < p.P; ++u) {
-            for (long k = 0; k < p.H; ++k) gradients[12][u * p.H + k] += dprojected[row * p.P + u] * hidden[row * p.H + k];
+            for (long k = 0; k < p.H; ++k) {
+                gradients[12][u * p.H + k] += dprojected[row * p.P + u] * hidden[row * p.H + k];
+            }
         }
     }
     constexpr double kStep = 1e-6;
@@ -312,7 +321,9 @@ void check_backward(Case& s, const Result& result, const Block& saved) {
         const Values kept = *inputs[k], direction = random_values(kept.size(), 1);
         double sides[2];
         for (int side = 0; side < 2; ++side) {
-            for (std::size_t i = 0; i < kept.size(); ++i) (*inputs[k])[i] = kept[i] + (side ? -kStep : kStep) * direction[i];
+            for (std::size_t i = 0; i < kept.size(); ++i) {
+                (*inputs[k])[i] = kept[i] + (side ? -kStep : kStep) * direction[i];
+            }
             sides[side] = mixture();
         }
         *inputs[k] = kept;
@@ -363,7 +374,8 @@ struct Both {
 Both both_ways(const Case& s) {
     const Problem<double>& p = s.p;
     const Block saved(instruction_set().f64.saved(p));
-    Both b{by_kernel(s, &saved), Values(s.x.size(), NAN), Values(s.w_input.size(), NAN), Values(s.w_recurrent.size(), NAN)};
+    Both b{by_kernel(s, &saved), Values(s.x.size(), NAN), Values(s.w_input.size(), NAN),
+           Values(s.w_recurrent.size(), NAN)};
     const Values dy(b.forward.y.size(), 1);
     Gradients<double> g;
     g.y = {b.forward.y.data(), p.B * p.P, p.P}, g.dy = {dy.data(), p.B * p.P, p.P}, g.saved = saved.data();
@@ -377,7 +389,8 @@ void check_team(long T, long B, long H, int threads) {
     Case s(T, B, H, threads);
     const Both team = both_ways(s), again = both_ways(s);
     expect_close("team again", team.forward.y == again.forward.y && team.dx == again.dx, 1, 0);
-    expect_close("team again, weights", team.dw_input == again.dw_input && team.dw_recurrent == again.dw_recurrent, 1, 0);
+    expect_close("team again, dw_input", team.dw_input == again.dw_input, 1, 0);
+    expect_close("team again, dw_recurrent", team.dw_recurrent == again.dw_recurrent, 1, 0);
     s.p.threads = 1;
     const Both alone = both_ways(s);
     expect_close("y of a team", team.forward.y, alone.forward.y);
