@@ -10,6 +10,14 @@ import pytest
 from recurra.training.loop import Interrupted
 
 
+@pytest.fixture(autouse=True)
+def interruptible():
+    """Python's own handler, which it does not install in a job that a shell has put into the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def signalling_loss(small, number, at):
     calls = 0
 
