@@ -554,8 +554,8 @@ private:
             }
         }
 
-        // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient of the operand, vector,
-        // row).
+        // Through a product, from the sums of the chunk's rows [begin, end): leave(gradient, vector, row), of the
+        // operand.
         template <class Leave>
         void through(long k, long turn, long first, long last, long begin, long end, Leave&& leave) const {
             const T* dsums = f.dsums_of(f.layout_.factors[k]) + sums0;
@@ -641,7 +641,7 @@ private:
             const long D = f.p_.D, first = of_part(chunk.rows), n = of_part_end(chunk.rows) - first;
             const long pieces = std::max(1L, n / kPiece);
             f.team_.share(me, pieces, [&](long piece) {
-                through(0, 0, 0, vectors(D), first + n * piece / pieces, first + n * (piece + 1) / pieces,
+                through(0, 0, 0, vectors(D), first + share(n, piece, pieces), first + share(n, piece + 1, pieces),
                         [&](Vec<T> dx, long v, long row) { store(rows[row].dx + v * W, dx, D - v * W); });
             });
         }
@@ -653,8 +653,8 @@ private:
             const long panels = last_panel - first_panel, somes = (panels + kSomePanels - 1) / kSomePanels;
             const long groups = f.team_.waiting() ? panels : somes;
             f.team_.share(me, groups, [&](long group) {
-                const long first = first_panel + panels * group / groups;
-                const long end = first_panel + panels * (group + 1) / groups;
+                const long first = first_panel + share(panels, group, groups);
+                const long end = first_panel + share(panels, group + 1, groups);
                 for (const Strip& strip : f.strips_) {
                     const long some = kSomeVectors / strip.vectors;
                     for (long row = 0; row < chunk.rows; row += some) {

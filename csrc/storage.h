@@ -23,8 +23,7 @@ template <class T, class S> struct Stored {
     static T scale(T) { return 1; }
 };
 
-// Two vectors share their words, one in the lower halves and one in the upper ones: nothing moves from lane to lane
-// then.
+// Two vectors share their words, one in the lower halves and one in the upper ones: no lane moves then.
 template <> struct Stored<float, Bfloat16> {
     static constexpr bool kScaled = false;
     static long place(long column) {
